@@ -1,0 +1,39 @@
+# Everything runs in .venv, which the first target that needs it makes.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: ## make .venv (nothing to do when it is up to date)
+	@scripts/setup
+
+demo: setup ## run the whole pipeline on the recorded platform, and render its weekly review
+	@.venv/bin/almanac demo
+
+test: lint ## lint, types, and every test: what continuous integration runs
+	.venv/bin/pytest -n 2
+
+lint: setup ## ruff, mypy and sqlfluff
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/sqlfluff lint models --processes 2 --disable-progress-bar
+
+format: setup ## let ruff put the Python in shape
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+# uv resolves for every Python and platform at once; it has a throwaway environment of its own, because installing
+# it beside dbt is not needed. The lock names no index: whoever installs uses the one pip is set up with.
+lock: ## resolve requirements.lock anew from pyproject.toml
+	python3 -m venv target/uv
+	target/uv/bin/pip install --quiet --disable-pip-version-check uv
+	target/uv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade \
+		--generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command 'make lock' --quiet -o requirements.lock
+	rm -rf target/uv
+
+clean: ## remove what builds and tools left; data/ and .venv/ stay
+	rm -rf target logs build dist ./*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
