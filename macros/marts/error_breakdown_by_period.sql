@@ -1,0 +1,131 @@
+{#-
+    Failures by team, job type and error class, for one period type.
+
+    Failed jobs by the job's clock and class; failed calls by the call's; wasted cost is
+    the client cost of every call of a failed job, by the call's clock and the job's class.
+-#}
+{%- macro error_breakdown_by_period(period_type) -%}
+{%- set keys = ['team_id', 'job_type', 'error_class'] -%}
+with
+
+periods as (
+
+    {{ periods_of_type(period_type) }}
+
+),
+
+failed_jobs as (
+
+    select
+        job_id,
+        team_id,
+        job_type,
+        error_class,
+        job_date
+
+    from {{ ref('fct_jobs') }}
+    where outcome = 'failed'
+
+),
+
+calls as (
+
+    select
+        job_id,
+        team_id,
+        job_type,
+        error_class,
+        is_failed,
+        is_of_failed_job,
+        client_cost_usd,
+        call_date
+
+    from {{ ref('fct_llm_calls') }}
+
+),
+
+failures as (
+
+    select
+        team_id,
+        job_type,
+        error_class,
+        {{ period_start('job_date', period_type) }} as period_start_date,
+        1 as failed_jobs,
+        0 as failed_calls,
+        0 as wasted_calls,
+        cast(null as numeric(28, 8)) as wasted_cost_usd
+
+    from failed_jobs
+
+    union all
+
+    select
+        team_id,
+        job_type,
+        error_class,
+        {{ period_start('call_date', period_type) }} as period_start_date,
+        0 as failed_jobs,
+        1 as failed_calls,
+        0 as wasted_calls,
+        cast(null as numeric(28, 8)) as wasted_cost_usd
+
+    from calls
+    where is_failed
+
+    union all
+
+    select
+        failed_jobs.team_id,
+        failed_jobs.job_type,
+        failed_jobs.error_class,
+        {{ period_start('calls.call_date', period_type) }} as period_start_date,
+        0 as failed_jobs,
+        0 as failed_calls,
+        1 as wasted_calls,
+        calls.client_cost_usd as wasted_cost_usd
+
+    from calls
+
+    inner join failed_jobs
+        on calls.job_id = failed_jobs.job_id
+
+    where calls.is_of_failed_job
+
+),
+
+added_up as (
+
+    select
+        {{ (keys + ['period_start_date']) | join(',\n        ') }},
+        cast(sum(failed_jobs) as bigint) as failed_job_count,
+        cast(sum(failed_calls) as bigint) as failed_call_count,
+        cast(
+            case when sum(wasted_calls) = 0 then 0 else sum(wasted_cost_usd) end as numeric(28, 8)
+        ) as wasted_cost_usd
+
+    from failures
+    group by {{ (keys + ['period_start_date']) | join(', ') }}
+
+),
+
+final as (
+
+    select
+        {%- for key in keys %}
+        added_up.{{ key }},
+        {%- endfor %}
+        {{ period_columns() }},
+        added_up.failed_job_count,
+        added_up.failed_call_count,
+        added_up.wasted_cost_usd
+
+    from added_up
+
+    inner join periods
+        on added_up.period_start_date = periods.period_start_date
+
+)
+
+select * from final
+{%- endmacro -%}

@@ -1,0 +1,39 @@
+{#-
+    Rows of compat.team_usage_summaries for one period type; `period_length` is how much
+    of the period's first date names it. The breakdown is JSON text, job types in order.
+-#}
+{%- macro team_usage_summary_rows(period_type, period_length) -%}
+    select
+        usage.team_id || ':' || substr(cast(usage.period_start_date as {{ dbt.type_string() }}), 1, {{ period_length }})
+        as id,
+        usage.team_id,
+        substr(cast(usage.period_start_date as {{ dbt.type_string() }}), 1, {{ period_length }}) as period,
+        '{{ period_type }}' as period_type,
+        usage.job_count as total_jobs,
+        usage.completed_job_count as successful_jobs,
+        usage.failed_job_count as failed_jobs,
+        usage.cancelled_job_count as cancelled_jobs,
+        usage.client_cost_usd as total_cost_usd,
+        usage.total_tokens,
+        breakdown.job_type_breakdown,
+        {{ as_of() }} as calculated_at
+
+    from {{ ref('team_usage_' ~ period_type) }} as usage
+
+    inner join (
+        select
+            team_id,
+            period_start_date,
+            '{' || string_agg(
+                {{ json_text('job_type') }} || ': {"count": ' || cast(job_count as {{ dbt.type_string() }})
+                || ', "cost_usd": ' || coalesce(cast(client_cost_usd as {{ dbt.type_string() }}), 'null') || '}',
+                ', ' order by job_type
+            ) || '}' as job_type_breakdown
+
+        from {{ ref('job_type_usage_' ~ period_type) }}
+        group by team_id, period_start_date
+    ) as breakdown
+        on
+            usage.team_id = breakdown.team_id
+            and usage.period_start_date = breakdown.period_start_date
+{%- endmacro -%}

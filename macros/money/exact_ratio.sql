@@ -1,0 +1,48 @@
+{#-
+    numerator / denominator, exact, rounded half away from zero to `places` (at most 8);
+    null when either is null or the denominator is zero.
+
+    Through integers, because decimal division is a double on DuckDB and rounds twice on
+    PostgreSQL. Both sides must be below 10^20 and have at most 8 decimals.
+-#}
+{%- macro exact_ratio(numerator, denominator, places) -%}
+    {%- set scaled_numerator = _hundred_millionths(numerator) -%}
+    {%- set scaled_denominator = _hundred_millionths(denominator) -%}
+    case
+        when {{ denominator }} <> 0
+            then cast(
+                case when ({{ numerator }} < 0) = ({{ denominator }} < 0) then 1 else -1 end
+                * cast(
+                    {{ integer_quotient(
+                        "2 * abs(" ~ scaled_numerator ~ ") * " ~ 10 ** places ~ " + abs(" ~ scaled_denominator ~ ")",
+                        "2 * abs(" ~ scaled_denominator ~ ")"
+                    ) }} as numeric(28, 0)
+                )
+                * cast({{ "%.8f" | format(10 ** -places) }} as numeric(9, 8)) as numeric(28, {{ places }})
+            )
+    end
+{%- endmacro -%}
+
+{%- macro _hundred_millionths(expression) -%}
+    cast(cast({{ expression }} as numeric(28, 8)) * cast(100000000 as numeric(9, 0)) as {{ type_wide_integer() }})
+{%- endmacro -%}
+
+{#- A rate: six places, null on a zero denominator, never a percentage. -#}
+{%- macro ratio(numerator, denominator) -%}
+    cast({{ exact_ratio(numerator, denominator, 6) }} as numeric(18, 6))
+{%- endmacro -%}
+
+{#- Money per something: eight places, null on a zero denominator. -#}
+{%- macro money_ratio(numerator, denominator) -%}
+    {{ exact_ratio(numerator, denominator, 8) }}
+{%- endmacro -%}
+
+{#- Milliseconds or seconds per something: three places, null on a zero denominator. -#}
+{%- macro duration_ratio(numerator, denominator) -%}
+    cast({{ exact_ratio(numerator, denominator, 3) }} as numeric(18, 3))
+{%- endmacro -%}
+
+{#- Seconds to the millisecond from microseconds, rounded half away from zero. -#}
+{%- macro seconds_from_microseconds(microseconds) -%}
+    cast(cast({{ microseconds }} as numeric(20, 2)) * cast(0.000001 as numeric(7, 6)) as numeric(18, 3))
+{%- endmacro -%}

@@ -1,0 +1,73 @@
+{#- Grain: one row per rule, source table and local day on which a row breaks it. -#}
+with
+
+findings as (
+
+    select
+        rule,
+        table_name,
+        row_key,
+        dollars,
+        1 as affected_row_count,
+        created_at
+
+    from {{ ref('int_findings_of_calls') }}
+
+    union all
+
+    select
+        rule,
+        table_name,
+        row_key,
+        dollars,
+        1 as affected_row_count,
+        created_at
+
+    from {{ ref('int_findings_of_jobs') }}
+
+    union all
+
+    select
+        rule,
+        table_name,
+        row_key,
+        dollars,
+        affected_row_count,
+        created_at
+
+    from {{ ref('int_findings_of_landing') }}
+
+),
+
+dated as (
+
+    select
+        *,
+        -- a row of a table without a clock counts on as_of's day
+        coalesce(
+            {{ local_date('created_at') }}, {{ local_date(as_of() ~ " - interval '1 microsecond'") }}
+        ) as finding_date
+
+    from findings
+
+),
+
+final as (
+
+    select
+        rule,
+        table_name,
+        finding_date,
+        cast(0 as bigint) as expected,
+        cast(sum(affected_row_count) as bigint) as actual,
+        cast(sum(affected_row_count) as bigint) as difference,
+        {{ age_in_days('min(created_at)') }} as age_days,
+        cast(sum(dollars) as numeric(28, 8)) as dollars,
+        min(row_key) as example_row_key
+
+    from dated
+    group by rule, table_name, finding_date
+
+)
+
+select * from final

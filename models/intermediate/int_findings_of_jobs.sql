@@ -1,0 +1,53 @@
+{#- Grain: one row per job or payment and rule that it breaks. -#}
+with
+
+jobs as (
+
+    select
+        jobs.*,
+        job_credits.deduction_count
+
+    from {{ ref('int_jobs_timed') }} as jobs
+
+    left join {{ ref('int_credits_aggregated_to_jobs') }} as job_credits
+        on jobs.job_id = job_credits.job_id
+
+),
+
+final as (
+
+    {% for rule, condition in [
+        ('negative_total_time', 'has_negative_total'),
+        ('negative_queue_time', 'has_negative_queue'),
+        ('negative_run_time', 'has_negative_run'),
+        ('unknown_status', "outcome = 'other'"),
+        ('stuck_job', 'is_stuck'),
+        ('unbilled_job', "outcome = 'completed' and coalesce(deduction_count, 0) = 0"),
+        ('unassigned_organization', "organization_id = 'unassigned'"),
+    ] -%}
+    select
+        '{{ rule }}' as rule,
+        'jobs' as table_name,
+        job_id as row_key,
+        cast(null as numeric(28, 8)) as dollars,
+        created_at
+
+    from jobs
+    where {{ condition }}
+    union all
+    {% endfor %}
+    select
+        'unreadable_payment' as rule,
+        'credit_transactions' as table_name,
+        transaction_id as row_key,
+        cast(null as numeric(28, 8)) as dollars,
+        created_at
+
+    from {{ ref('fct_credit_transactions') }}
+    where
+        movement = 'payment'
+        and payment_usd is null
+
+)
+
+select * from final

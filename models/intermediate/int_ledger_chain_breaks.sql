@@ -1,0 +1,89 @@
+{#-
+    Grain: one row per ledger row and rule of the balance chain that it breaks.
+
+    fork: two rows read the same balance, so one update is lost. reordered: the row links
+    to a neighbour that its clock puts elsewhere. gap: credits moved without a row.
+-#}
+{%- set lookback = range(1, var('fork_lookback_rows') + 1) -%}
+with
+
+ledger_rows as (
+
+    select
+        *,
+        {%- for distance in lookback %}
+        lag(credits_before, {{ distance }}) over (partition by team_id order by ledger_position) as before_{{ distance }}_back,
+        lag(credits_after, {{ distance + 1 }}) over (partition by team_id order by ledger_position) as after_{{ distance }}_back,
+        lead(credits_after, {{ distance }}) over (partition by team_id order by ledger_position) as after_{{ distance }}_ahead
+        {{- "," if not loop.last }}
+        {%- endfor %}
+
+    from {{ ref('int_ledger_rows_chained') }}
+
+),
+
+arithmetic as (
+
+    select
+        transaction_id,
+        team_id,
+        job_id,
+        'arithmetic' as break_type,
+        stored_credits_before + credits_signed as expected,
+        stored_credits_after as actual,
+        created_at
+
+    from ledger_rows
+    where stored_credits_before + credits_signed <> stored_credits_after
+
+),
+
+unlinked as (
+
+    select
+        transaction_id,
+        team_id,
+        job_id,
+        case
+            when credits_before in ({% for distance in lookback %}before_{{ distance }}_back{{ ", " if not loop.last }}{% endfor %}) then 'fork'
+            when
+                credits_before in ({% for distance in lookback %}after_{{ distance }}_back, after_{{ distance }}_ahead{{ ", " if not loop.last }}{% endfor %})
+                then 'reordered'
+            else 'gap'
+        end as break_type,
+        running_balance as expected,
+        credits_before as actual,
+        created_at
+
+    from ledger_rows
+    where credits_before <> running_balance
+
+),
+
+unknown_types as (
+
+    select
+        transaction_id,
+        team_id,
+        job_id,
+        'unknown_type' as break_type,
+        cast(0 as bigint) as expected,
+        stored_credits_after - stored_credits_before as actual,
+        created_at
+
+    from ledger_rows
+    where movement = 'unknown'
+
+),
+
+final as (
+
+    select * from arithmetic
+    union all
+    select * from unlinked
+    union all
+    select * from unknown_types
+
+)
+
+select * from final

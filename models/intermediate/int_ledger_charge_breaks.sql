@@ -1,0 +1,105 @@
+{#-
+    Grain: one row per deduction and rule of charging that it breaks.
+
+    charge_forgotten: the platform's second "complete" cleared the job's credit_applied, so
+    that a third would charge it again.
+-#}
+with
+
+deductions as (
+
+    select
+        transaction_id,
+        team_id,
+        job_id,
+        credits_signed,
+        row_number() over (partition by team_id, job_id order by ledger_position) as deduction_number,
+        row_number() over (partition by team_id, job_id order by ledger_position desc) as deductions_to_last,
+        created_at
+
+    from {{ ref('int_ledger_rows_chained') }}
+    where movement = 'deduction'
+
+),
+
+jobs as (
+
+    select
+        job_id,
+        outcome,
+        is_credit_applied
+
+    from {{ ref('int_jobs_attributed') }}
+
+),
+
+deductions_with_jobs as (
+
+    select
+        deductions.*,
+        coalesce(jobs.outcome, 'missing') as job_outcome,
+        jobs.is_credit_applied
+
+    from deductions
+
+    -- the job was deleted, or the row names none
+    left join jobs
+        on deductions.job_id = jobs.job_id
+
+),
+
+broken as (
+
+    select
+        *,
+        'double_deduction' as break_type,
+        cast(0 as bigint) as expected,
+        credits_signed as actual
+
+    from deductions_with_jobs
+    where
+        job_id is not null
+        and deduction_number > 1
+
+    union all
+
+    select
+        *,
+        'deduction_for_' || job_outcome || '_job' as break_type,
+        cast(0 as bigint) as expected,
+        credits_signed as actual
+
+    from deductions_with_jobs
+    where job_outcome <> 'completed'
+
+    union all
+
+    select
+        *,
+        'charge_forgotten' as break_type,
+        credits_signed as expected,
+        cast(0 as bigint) as actual
+
+    from deductions_with_jobs
+    where
+        deductions_to_last = 1
+        and not is_credit_applied
+
+),
+
+final as (
+
+    select
+        transaction_id,
+        team_id,
+        job_id,
+        break_type,
+        expected,
+        actual,
+        created_at
+
+    from broken
+
+)
+
+select * from final

@@ -1,0 +1,39 @@
+{#-
+    Grain: one row per failed call that repeats a successful one: the provider answered,
+    with empty choices, and the platform stored the answer and its own error.
+
+    Both rows are written within milliseconds (13 pairs recorded, at most 1.4 ms apart).
+-#}
+with
+
+calls as (
+
+    select
+        call_id,
+        job_id,
+        model_group,
+        error,
+        created_at
+
+    from {{ ref('stg_saas__llm_calls') }}
+    where created_at < {{ as_of() }}
+
+),
+
+final as (
+
+    select distinct failures.call_id
+    from calls as failures
+
+    inner join calls as successes
+        on
+            failures.job_id = successes.job_id
+            and failures.model_group = successes.model_group
+            and successes.error is null
+            and successes.created_at between failures.created_at - interval '1 second' and failures.created_at
+
+    where failures.error like '%list index out of range%'
+
+)
+
+select * from final

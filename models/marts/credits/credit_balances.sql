@@ -1,0 +1,68 @@
+{#- Grain: one row per team that exists now. -#}
+with
+
+teams as (
+
+    select
+        team_id,
+        organization_id,
+        credits_allocated,
+        credits_used,
+        credits_remaining,
+        credit_limit
+
+    from {{ ref('stg_saas__team_credits') }}
+
+),
+
+newest_ledger_rows as (
+
+    select
+        team_id,
+        credits_after,
+        row_number() over (partition by team_id order by ledger_position desc) as recency
+
+    from {{ ref('fct_credit_transactions') }}
+
+),
+
+burn as (
+
+    select * from {{ ref('int_credits_burned') }}
+
+),
+
+final as (
+
+    select
+        teams.team_id,
+        coalesce(teams.organization_id, 'unassigned') as organization_id,
+        teams.credits_allocated,
+        teams.credits_used,
+        teams.credits_remaining,
+        teams.credit_limit,
+        {{ ratio('teams.credits_used', 'teams.credits_allocated') }} as used_share,
+        newest_ledger_rows.credits_after as ledger_balance,
+        teams.credits_remaining - newest_ledger_rows.credits_after as balance_difference,
+        burn.burn_days,
+        {{ ratio('burn.credits_burned', 'burn.burn_days') }} as burn_per_day,
+        case
+            when burn.credits_burned > 0 and burn.burn_days >= {{ var('burn_min_days') }}
+                then {{ ratio('teams.credits_remaining * burn.burn_days', 'burn.credits_burned') }}
+        end as days_left,
+        {{ as_of() }} as built_at_as_of
+
+    from teams
+
+    -- a team that never had a ledger row
+    left join newest_ledger_rows
+        on
+            teams.team_id = newest_ledger_rows.team_id
+            and newest_ledger_rows.recency = 1
+
+    left join burn
+        on teams.team_id = burn.team_id
+
+)
+
+select * from final

@@ -1,0 +1,2 @@
+{#- Grain: one row per local day. -#}
+{{ usage_by_period('day', []) }}

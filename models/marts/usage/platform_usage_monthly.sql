@@ -1,0 +1,2 @@
+{#- Grain: one row per calendar month. -#}
+{{ usage_by_period('month', []) }}

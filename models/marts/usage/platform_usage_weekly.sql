@@ -1,0 +1,2 @@
+{#- Grain: one row per ISO week. -#}
+{{ usage_by_period('week', []) }}

@@ -1,0 +1,2 @@
+{#- Grain: one row per team and local day with activity. -#}
+{{ usage_by_period('day', ['team_id']) }}

@@ -1,0 +1,91 @@
+-- I1: per team, the days add up to the rows: jobs, calls, tokens and cost, exactly.
+-- Returns the teams whose days and rows differ, with both.
+with
+
+days as (
+
+    select
+        team_id,
+        sum(job_count) as job_count,
+        sum(call_count) as call_count,
+        sum(total_tokens) as total_tokens,
+        sum(provider_cost_usd) as provider_cost_usd,
+        sum(client_cost_usd) as client_cost_usd
+
+    from {{ ref('team_usage_daily') }}
+    group by team_id
+
+),
+
+jobs as (
+
+    select
+        team_id,
+        count(distinct job_id) as job_count
+
+    from {{ ref('stg_saas__jobs') }}
+    where created_at < {{ as_of() }}
+    group by team_id
+
+),
+
+calls as (
+
+    select
+        coalesce(jobs.team_id, 'unassigned') as team_id,
+        count(distinct calls.call_id) as call_count,
+        sum(facts.total_tokens) as total_tokens,
+        sum(facts.provider_cost_usd) as provider_cost_usd,
+        sum(facts.client_cost_usd) as client_cost_usd
+
+    from {{ ref('stg_saas__llm_calls') }} as calls
+
+    left join {{ ref('stg_saas__jobs') }} as jobs
+        on
+            calls.job_id = jobs.job_id
+            and jobs.created_at < {{ as_of() }}
+
+    left join {{ ref('fct_llm_calls') }} as facts
+        on calls.call_id = facts.call_id
+
+    where calls.created_at < {{ as_of() }}
+    group by coalesce(jobs.team_id, 'unassigned')
+
+),
+
+teams as (
+
+    select team_id from days
+    union
+    select team_id from jobs
+    union
+    select team_id from calls
+
+)
+
+select
+    teams.team_id,
+    days.job_count as jobs_of_days,
+    jobs.job_count as jobs_of_rows,
+    days.call_count as calls_of_days,
+    calls.call_count as calls_of_rows,
+    days.client_cost_usd as client_cost_of_days,
+    calls.client_cost_usd as client_cost_of_rows
+
+from teams
+
+left join days
+    on teams.team_id = days.team_id
+
+left join jobs
+    on teams.team_id = jobs.team_id
+
+left join calls
+    on teams.team_id = calls.team_id
+
+where
+    coalesce(days.job_count, 0) <> coalesce(jobs.job_count, 0)
+    or coalesce(days.call_count, 0) <> coalesce(calls.call_count, 0)
+    or coalesce(days.total_tokens, 0) <> coalesce(calls.total_tokens, 0)
+    or coalesce(days.provider_cost_usd, 0) <> coalesce(calls.provider_cost_usd, 0)
+    or coalesce(days.client_cost_usd, 0) <> coalesce(calls.client_cost_usd, 0)

@@ -1,0 +1,37 @@
+-- I2: for every period, teams and organizations add up to the platform, exactly.
+-- Returns the mart, period and measure that do not.
+{% set measures = [
+    'job_count', 'call_count', 'failed_call_count', 'prompt_tokens',
+    'completion_tokens', 'total_tokens', 'provider_cost_usd', 'client_cost_usd',
+    'margin_usd', 'unpriced_call_count', 'credits_used', 'credits_added',
+] %}
+
+{% for suffix in ['daily', 'weekly', 'monthly'] -%}
+{%- set periods = loop -%}
+{% for part in ['team_usage', 'organization_usage'] -%}
+{%- set parts = loop -%}
+{% for measure in measures -%}
+select
+    '{{ part }}_{{ suffix }}' as mart,
+    '{{ measure }}' as measure,
+    platform.period_start_date,
+    platform.{{ measure }} as of_platform,
+    parts.{{ measure }} as of_parts
+
+from {{ ref('platform_usage_' ~ suffix) }} as platform
+
+left join (
+    select
+        period_start_date,
+        sum({{ measure }}) as {{ measure }}
+
+    from {{ ref(part ~ '_' ~ suffix) }}
+    group by period_start_date
+) as parts
+    on platform.period_start_date = parts.period_start_date
+
+where coalesce(platform.{{ measure }}, 0) <> coalesce(parts.{{ measure }}, 0)
+{% if not (loop.last and parts.last and periods.last) %}union all{% endif %}
+{% endfor %}
+{% endfor %}
+{% endfor %}

@@ -1,0 +1,37 @@
+-- I2: a team's days add up to its weeks and to its months, exactly.
+-- Returns the team, period and measure that do not.
+{% set measures = [
+    'job_count', 'call_count', 'failed_call_count', 'prompt_tokens',
+    'completion_tokens', 'total_tokens', 'provider_cost_usd', 'client_cost_usd',
+    'margin_usd', 'unpriced_call_count', 'credits_used', 'credits_added',
+] %}
+
+{% for period_type, mart in [('week', 'team_usage_weekly'), ('month', 'team_usage_monthly')] -%}
+{%- set outer = loop -%}
+{% for measure in measures -%}
+select
+    '{{ measure }}' as measure,
+    periods.team_id,
+    periods.period_start_date,
+    periods.{{ measure }} as of_{{ period_type }},
+    days.{{ measure }} as of_days
+
+from {{ ref(mart) }} as periods
+
+left join (
+    select
+        team_id,
+        {{ period_start('period_start_date', period_type) }} as period_start_date,
+        sum({{ measure }}) as {{ measure }}
+
+    from {{ ref('team_usage_daily') }}
+    group by team_id, {{ period_start('period_start_date', period_type) }}
+) as days
+    on
+        periods.team_id = days.team_id
+        and periods.period_start_date = days.period_start_date
+
+where coalesce(periods.{{ measure }}, 0) <> coalesce(days.{{ measure }}, 0)
+{% if not (loop.last and outer.last) %}union all{% endif %}
+{% endfor %}
+{% endfor %}

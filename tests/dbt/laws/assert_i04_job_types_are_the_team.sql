@@ -1,0 +1,37 @@
+-- I4: a team's job types add up to the team, in every period.
+-- Returns the team, period and measure that do not.
+{% set measures = [
+    'job_count', 'call_count', 'failed_call_count', 'prompt_tokens',
+    'completion_tokens', 'total_tokens', 'provider_cost_usd', 'client_cost_usd',
+    'margin_usd', 'unpriced_call_count', 'credits_used', 'credits_added',
+] %}
+
+{% for suffix in ['daily', 'weekly', 'monthly'] -%}
+{%- set periods = loop -%}
+{% for measure in measures -%}
+select
+    '{{ measure }}' as measure,
+    teams.team_id,
+    teams.period_start_date,
+    teams.{{ measure }} as of_team,
+    job_types.{{ measure }} as of_job_types
+
+from {{ ref('team_usage_' ~ suffix) }} as teams
+
+left join (
+    select
+        team_id,
+        period_start_date,
+        sum({{ measure }}) as {{ measure }}
+
+    from {{ ref('job_type_usage_' ~ suffix) }}
+    group by team_id, period_start_date
+) as job_types
+    on
+        teams.team_id = job_types.team_id
+        and teams.period_start_date = job_types.period_start_date
+
+where coalesce(teams.{{ measure }}, 0) <> coalesce(job_types.{{ measure }}, 0)
+{% if not (loop.last and periods.last) %}union all{% endif %}
+{% endfor %}
+{% endfor %}
