@@ -1,0 +1,233 @@
+"""Every figure that a report prints: rounding, signs, units, dates. Each function is a filter of the templates.
+
+Rounding is half up (half away from zero) on decimals. A minus is U+2212; a unit stands a thin space (U+2009) away, which
+Inter has (it lacks the narrow no-break space). `None` prints as "n/a" or, where it stands for an unknown cost, "not known".
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+MINUS = "\N{MINUS SIGN}"
+THIN = "\N{THIN SPACE}"
+DASH = "\N{EN DASH}"
+MISSING = "n/a"
+UNKNOWN = "not known"
+
+Number = Decimal | int
+
+_EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_COMPACT = ((Decimal("1e12"), "T"), (Decimal("1e9"), "B"), (Decimal("1e6"), "M"))
+
+
+def rounded(value: Number, places: int) -> Decimal:
+    """`value` to `places` decimals, half away from zero; never a negative zero."""
+    result = _EXACT.quantize(Decimal(value), Decimal(1).scaleb(-places))
+    return abs(result) if result == 0 else result
+
+
+def _number(value: Number, places: int = 0, *, sign: bool = False, prefix: str = "") -> str:
+    result = rounded(value, places)
+    mark = MINUS if result < 0 else "+" if sign and result > 0 else ""
+    return f"{mark}{prefix}{abs(result):,.{places}f}"
+
+
+def count(value: Number | None, missing: str = MISSING) -> str:
+    """A whole number with thousands separators."""
+    return missing if value is None else _number(value)
+
+
+def average(value: Number | None, missing: str = MISSING) -> str:
+    """A mean of counts: one decimal below 100, where it still says something."""
+    if value is None:
+        return missing
+    return _number(value, 1 if abs(value) < 100 and value != int(value) else 0)
+
+
+def compact(value: Number | None, missing: str = MISSING) -> str:
+    """A large number with three figures: 5.60 M."""
+    if value is None:
+        return missing
+    for size, unit in _COMPACT:
+        if rounded(abs(value), 0) >= size:
+            scaled = Decimal(value) / size
+            places = 2 if abs(scaled) < 10 else 1 if abs(scaled) < 100 else 0
+            return f"{_number(scaled, places)}{THIN}{unit}"
+    return _number(value)
+
+
+def percent(value: Number | None, places: int = 1, missing: str = MISSING) -> str:
+    """A fraction as per cent: 0.043 is 4.3 %."""
+    return missing if value is None else f"{_number(Decimal(value) * 100, places)}{THIN}%"
+
+
+def signed_percent(value: Number | None, places: int = 1, missing: str = MISSING) -> str:
+    """A relative change, a fraction, with its sign; beyond tenfold as a factor."""
+    if value is None:
+        return missing
+    if value >= 10:
+        return f"\N{MULTIPLICATION SIGN}{THIN}{_number(Decimal(value) + 1)}"
+    return f"{_number(Decimal(value) * 100, places, sign=True)}{THIN}%"
+
+
+def signed_points(value: Number | None, places: int = 1, missing: str = MISSING) -> str:
+    """A change of a rate, a fraction, in percentage points."""
+    return missing if value is None else f"{_number(Decimal(value) * 100, places, sign=True)}{THIN}pp"
+
+
+def usd(value: Number | None, missing: str = UNKNOWN) -> str:
+    """A sum of money, to the cent."""
+    if value is None:
+        return missing
+    if 0 < value < Decimal("0.005"):
+        return "<$0.01"  # a little is not nothing
+    return _number(value, 2, prefix="$")
+
+
+def signed_usd(value: Number | None, missing: str = UNKNOWN) -> str:
+    """A change of a sum of money, to the cent, with its sign."""
+    return missing if value is None else _number(value, 2, sign=True, prefix="$")
+
+
+def unit_usd(value: Number | None, missing: str = MISSING) -> str:
+    """A cost of one thing, to the hundredth of a cent."""
+    return missing if value is None else _number(value, 4, prefix="$")
+
+
+def milliseconds(value: Number | None, missing: str = MISSING) -> str:
+    """A latency: 873 ms, 2.31 s, 14.8 s, 184 s."""
+    if value is None:
+        return missing
+    if rounded(abs(value), 0) < 1000:
+        return f"{_number(value)}{THIN}ms"
+    return seconds(Decimal(value) / 1000)
+
+
+def seconds(value: Number | None, missing: str = MISSING) -> str:
+    """A duration: 2.31 s, 14.8 s, 184 s, 12.5 min, 3.2 h."""
+    if value is None:
+        return missing
+    if abs(value) < 600:
+        places = 2 if rounded(abs(value), 2) < 10 else 1 if rounded(abs(value), 1) < 100 else 0
+        return f"{_number(value, places)}{THIN}s"
+    if abs(value) < 36000:
+        return f"{_number(Decimal(value) / 60, 1)}{THIN}min"
+    return f"{_number(Decimal(value) / 3600, 1)}{THIN}h"
+
+
+def factor(value: Number | None, missing: str = MISSING) -> str:
+    """A constant of a rule, without trailing zeros: 2.66."""
+    return missing if value is None else f"{Decimal(value).normalize():f}"
+
+
+def figure(value: Number | None, unit: str) -> str:
+    """A metric's value in its own unit, as named by column `unit` of `reviews.review_weekly_kpis`."""
+    return _UNITS[unit](value)
+
+
+def mean_figure(value: Number | None, unit: str) -> str:
+    """A metric's mean or limit: as its value, but means of small counts keep a decimal."""
+    if value is None:
+        return MISSING
+    return average(value) if unit in ("count", "credits") else figure(value, unit)
+
+
+def limits(lower: Number | None, upper: Number | None, unit: str) -> str:
+    """Two natural limits: "2.4 – 3.6 %", the unit once where both share it."""
+    if lower is None or upper is None:
+        return MISSING
+    low, high = mean_figure(lower, unit), mean_figure(upper, unit)
+    low_number, _, low_unit = low.partition(THIN)
+    _, _, high_unit = high.partition(THIN)
+    if low_unit and low_unit == high_unit:
+        low = low_number
+    return f"{low} {DASH} {high}"
+
+
+def change_figure(value: Number | None, change_kind: str) -> str:
+    """A change: points for a rate, else per cent; column `change_kind` says which."""
+    return signed_points(value) if change_kind == "points" else signed_percent(value)
+
+
+def day(value: date | None, missing: str = MISSING) -> str:
+    """21 Nov 2026."""
+    return missing if value is None else f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
+
+
+def moment(value: datetime | None, missing: str = MISSING) -> str:
+    """2026-11-23 02:00, in the zone that the text beside it names."""
+    return missing if value is None else value.strftime("%Y-%m-%d %H:%M")
+
+
+def days_between(start: date, end: date) -> str:
+    """The days of a half-open period: 16–22 Nov 2026."""
+    last = end - timedelta(days=1)
+    if (start.year, start.month) == (last.year, last.month):
+        return f"{start.day}{DASH}{day(last)}"
+    first = day(start) if start.year != last.year else day(start).rsplit(" ", 1)[0]
+    return f"{first} {DASH} {day(last)}"
+
+
+def iso_week(value: date) -> str:
+    """2026-W47."""
+    year, week, _ = value.isocalendar()
+    return f"{year}-W{week:02d}"
+
+
+def short_week(value: date) -> str:
+    """W47, where the year is clear from the page."""
+    return iso_week(value)[5:]
+
+
+_HIDDEN = re.compile(
+    "[\N{ARABIC LETTER MARK}\N{ZERO WIDTH SPACE}-\N{RIGHT-TO-LEFT MARK}\N{LEFT-TO-RIGHT EMBEDDING}-"
+    "\N{RIGHT-TO-LEFT OVERRIDE}\N{WORD JOINER}-\u206f\ufeff\ufff9-\ufffb]"
+)
+
+
+def safe_label(value: str | None, cap: int = 48, missing: str = MISSING) -> str:
+    """A name from the platform's users, fit to print: no control or bidirectional marks, one line, capped.
+
+    Escaping is the template's work; this only takes out what escaping cannot make harmless.
+    """
+    if value is None:
+        return missing
+    kept = "".join(
+        " " if character.isspace() else character
+        for character in _HIDDEN.sub("", value[: 20 * cap])
+        if character.isspace() or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    )
+    text = " ".join(kept.split())
+    if not text:
+        return "(blank)"
+    return text if len(text) <= cap else text[: cap - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def words(value: str | None, missing: str = MISSING) -> str:
+    """A code such as `rate_limit` as words."""
+    return missing if value is None else safe_label(value.replace("_", " "))
+
+
+_UNITS = {
+    "count": count,
+    "credits": count,
+    "tokens": compact,
+    "rate": percent,
+    "milliseconds": milliseconds,
+    "seconds": seconds,
+    "usd": usd,
+    "usd_unit": unit_usd,
+}
+
+FILTERS = {
+    function.__name__: function
+    for function in (
+        count, average, compact, percent, signed_percent, signed_points, usd, signed_usd, unit_usd, milliseconds, seconds,
+        factor, figure, mean_figure, limits, change_figure, day, moment, days_between, iso_week, short_week, safe_label,
+        words,
+    )
+}  # fmt: skip

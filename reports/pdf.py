@@ -1,0 +1,133 @@
+"""HTML to PDF: the only module that knows WeasyPrint. Same HTML, same bytes.
+
+Closed on purpose: a document's assets come from memory, any other address stops the render; the machine's own fonts are
+hidden from it; a WeasyPrint warning is an error, since what it ignores goes out as a hole in the page.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from reports import ReportError
+
+_ONE_AT_A_TIME = threading.Lock()  # the environment below is the process's own
+_PACKAGES = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fontconfig"
+_MEDIA = {".css": "text/css", ".woff2": "font/woff2"}
+
+
+def write_pdf(html: str, *, assets: Mapping[str, bytes], as_of: datetime) -> bytes:
+    """The PDF of `html`, tagged; `assets` are what its `asset:` addresses may name, `as_of` is its only date."""
+    with _ONE_AT_A_TIME, _closed_environment(as_of), _warnings() as warnings:
+        weasyprint = _weasyprint()
+        pdf: bytes = weasyprint.HTML(string=html, base_url="asset:/", url_fetcher=_fetcher(assets)).write_pdf(
+            font_config=_font_configuration(), pdf_variant="pdf/ua-1", finisher=_scope_headers
+        )
+    if warnings:
+        raise ReportError("WeasyPrint could not draw all of the document: " + "; ".join(warnings[:5]))
+    return pdf
+
+
+def _weasyprint() -> Any:
+    try:
+        import weasyprint  # 0.6 s, and it loads system libraries
+        from weasyprint.text.ffi import harfbuzz_subset
+    except OSError as error:
+        raise ReportError(
+            f"PDF needs system libraries that are missing ({str(error).splitlines()[0]}). "
+            f"Install Debian's packages: apt-get install {_PACKAGES}"
+        ) from error
+    if harfbuzz_subset is None:
+        raise ReportError(
+            "PDF needs libharfbuzz-subset: without it two renders of one review differ. "
+            f"Install Debian's packages: apt-get install {_PACKAGES}"
+        )
+    return weasyprint
+
+
+def _fetcher(assets: Mapping[str, bytes]) -> Any:
+    from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
+
+    class InMemoryAssets(URLFetcher):  # type: ignore[misc]
+        """Serve the report's own assets from memory; refuse everything else and stop the render."""
+
+        def fetch(self, url: str, headers: Any = None) -> URLFetcherResponse:
+            name = url.removeprefix("asset:").lstrip("/")
+            if not url.startswith("asset:") or name not in assets:
+                # a BaseException in WeasyPrint, so that nothing on the way swallows it
+                raise FatalURLFetchingError(url)
+            return URLFetcherResponse(url, assets[name], {"Content-Type": _MEDIA[Path(name).suffix]})
+
+    return InMemoryAssets()
+
+
+def _font_configuration() -> Any:
+    from weasyprint.text.fonts import FontConfiguration
+
+    return FontConfiguration()
+
+
+@contextmanager
+def _closed_environment(as_of: datetime) -> Iterator[None]:
+    """A fontconfig that lists no font of this machine, and a clock that stands at `as_of`."""
+    with tempfile.TemporaryDirectory(prefix="almanac-fonts-") as folder:
+        configuration = Path(folder, "fonts.conf")
+        configuration.write_text(f"<fontconfig><cachedir>{folder}/cache</cachedir></fontconfig>\n", encoding="utf-8")
+        wanted = {
+            "FONTCONFIG_FILE": str(configuration),
+            "SOURCE_DATE_EPOCH": str(int(as_of.replace(tzinfo=timezone.utc).timestamp())),
+        }
+        before = {name: os.environ.get(name) for name in wanted}
+        # loaded with the machine's fonts: WeasyPrint warns on import when it finds none
+        _weasyprint()
+        os.environ.update(wanted)
+        try:
+            yield
+        except BaseException as error:
+            if type(error).__name__ == "FatalURLFetchingError":
+                raise ReportError(f"the document asked for {str(error)[:200]!r}, which is not one of its assets") from None
+            raise
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """Whatever WeasyPrint logs at warning or above while the block runs."""
+    seen: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(record.getMessage())
+
+    logger, handler = logging.getLogger("weasyprint"), Collect(logging.WARNING)
+    propagate = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield seen
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+
+
+def _scope_headers(_document: Any, pdf: Any) -> None:
+    """Give every header cell its /Scope, which WeasyPrint leaves out and screen readers need."""
+
+    def parent(element: Any) -> Any:
+        return pdf.objects[int(element["P"].split()[0])]
+
+    for element in pdf.objects:
+        if isinstance(element, dict) and element.get("S") == "/TH":
+            element["A"]["Scope"] = "/Column" if parent(parent(element)).get("S") == "/THead" else "/Row"
