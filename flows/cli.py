@@ -1,0 +1,429 @@
+"""The command `almanac`: arguments in, answer on stdout, story on stderr, exit code out.
+
+Every import of weight sits in the command that needs it: `--help` waits for neither dbt nor DuckDB.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from flows import PROJECT_DIR
+from flows.errors import AlmanacError, UsageError
+
+if TYPE_CHECKING:
+    from flows.periods import Week
+    from flows.progress import Progress
+    from flows.settings import Settings
+
+DEMO_SOURCE = PROJECT_DIR / "demo" / "platform-tape"
+DEMO_AS_OF = "2026-11-23T00:00:00"
+
+# What the demo ends with, and the README shows.
+EXAMPLE_QUERIES = {
+    "What did each team cost that week?": (
+        "select team_id, job_count, call_count, client_cost_usd from team_usage_weekly "
+        "where period_start_date = date '2026-11-16' order by client_cost_usd desc nulls last"
+    ),
+    "How often did jobs fail, week by week?": (
+        "select period_start_date, job_count, failed_job_count, failure_rate "
+        "from platform_usage_weekly where is_complete order by period_start_date"
+    ),
+    "Whose credits run out first?": (
+        "select team_id, credits_remaining, burn_per_day, days_left "
+        "from credit_balances where days_left is not null order by days_left, team_id"
+    ),
+}
+
+# Lies in a data folder that the demo filled: its numbers must never mix with a real platform's.
+DEMO_MARK = "this-is-the-demo.txt"
+
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="almanac",
+    help="Daily, weekly and monthly numbers of an LLM platform, and reviews made of them.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+review_app = typer.Typer(help="Render the performance reviews.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(review_app, name="review")
+
+
+@dataclass
+class _Globals:
+    """The options before the command's name."""
+
+    data_dir: Path | None = None
+    quiet: bool = False
+
+
+_globals = _Globals()
+
+
+class QueryFormat(StrEnum):
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+class StatusFormat(StrEnum):
+    text = "text"
+    json = "json"
+
+
+AsOf = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="The moment to work as of, in UTC: 2026-11-23 or 2026-11-23T02:00:00."),
+]
+Source = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="Folder with the platform's tables as CSV or Parquet [ALMANAC_SOURCE]."),
+]
+
+
+@app.callback()
+def _options(
+    data_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the data lies [ALMANAC_DATA_DIR, ./data].")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")] = False,
+) -> None:
+    _globals.data_dir = data_dir
+    _globals.quiet = quiet
+
+
+@app.command()
+def demo() -> None:
+    """Run everything on the recorded demo platform."""
+    from flows.nightly import nightly as run_nightly
+    from flows.periods import Week, parse_as_of
+    from flows.reviews import render_weekly
+
+    settings = _settings()
+    as_of = parse_as_of(DEMO_AS_OF)
+    week = Week.containing(as_of.date()).previous()
+    with _writing(settings, source=DEMO_SOURCE):
+        report = run_nightly(settings, as_of=as_of, source=DEMO_SOURCE, progress=_progress())
+        review = report.review or render_weekly(settings, week)
+    _tell_what_the_demo_made(settings, review.html_path, review.pdf_path)
+
+
+@app.command()
+def nightly(as_of: AsOf = None, source: Source = None) -> None:
+    """Land, build, audit, publish; then render the due review."""
+    moment = _moment(as_of)
+    settings = _settings()
+    folder = _source_folder(settings, source)
+    from flows.nightly import nightly as run_nightly
+
+    with _writing(settings, source=folder):
+        report = run_nightly(settings, as_of=moment, source=folder, progress=_progress())
+    typer.echo(report)
+
+
+@app.command()
+def land(as_of: AsOf = None, source: Source = None) -> None:
+    """Copy the source's tables, all or nothing."""
+    moment = _moment(as_of)
+    settings = _settings()
+    folder = _source_folder(settings, source)
+    from flows.land import land_folder
+
+    with _writing(settings, source=folder):
+        report = land_folder(folder, settings.landing_path, as_of=moment, progress=_progress())
+    typer.echo(f"{settings.landing_path}: landing {report.landing_number}, as of {report.as_of} UTC")
+    for table in report.tables:
+        dropped = table.exact_duplicate_rows + table.conflicting_duplicate_rows
+        note = f" ({dropped:,} duplicates dropped)" if dropped else ""
+        typer.echo(f"  {table.table_name:<22} {table.rows_landed:>12,} rows{note}")
+    if report.unusable_numbers:
+        typer.echo(f"  {report.unusable_numbers:,} numbers cannot be used; raw.landing_findings lists them")
+
+
+@app.command()
+def build(as_of: AsOf = None) -> None:
+    """Build the marts aside and audit them.
+
+    Without --as-of, as of the last landing.
+    """
+    from flows.periods import parse_as_of
+
+    moment = parse_as_of(as_of) if as_of is not None else None
+    settings = _settings()
+    from flows.audit import audit
+    from flows.build import build as run_build
+
+    with _writing(settings):
+        landed = _last_landing(settings)
+        if landed is None:
+            raise AlmanacError(f"Nothing has landed in {settings.data_dir} yet. Run `almanac land` first.")
+        moment = moment or landed
+        side_file = run_build(settings, as_of=moment, progress=_progress())
+        audit(side_file, settings, moment, progress=_progress())
+        _audited_mark(side_file).write_text(moment.isoformat() + "\n", encoding="utf-8")
+    typer.echo(side_file)
+
+
+@app.command()
+def publish() -> None:
+    """Publish the newest build that passed its audit."""
+    settings = _settings()
+    from flows.publish import publish as run_publish
+
+    with _writing(settings):
+        run_publish(_newest_audited(settings), settings)
+    typer.echo(settings.warehouse_path)
+
+
+@review_app.command("weekly")
+def review_weekly(
+    week: Annotated[
+        str | None, typer.Argument(metavar="[WEEK]", help="An ISO week, such as 2026-W47.")
+    ] = None,
+) -> None:
+    """Render the platform's review of one week.
+
+    Without WEEK, of the last complete one that is published.
+    """
+    from flows.periods import parse_week
+
+    chosen = parse_week(week) if week is not None else None
+    settings = _settings()
+    from flows.reviews import render_weekly
+
+    review = render_weekly(settings, chosen or _last_complete_week(settings))
+    typer.echo(review.html_path)
+    typer.echo(review.pdf_path)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One SQL statement; - reads it from stdin.")],
+    output_format: Annotated[QueryFormat, typer.Option("--format")] = QueryFormat.table,
+) -> None:
+    """Ask the published marts in SQL, read-only.
+
+    Tables are found by their bare names: the marts first, then those of the schema compat.
+    """
+    from flows.query import run_query
+
+    text = sys.stdin.read() if sql == "-" else sql
+    run_query(
+        text, _settings().warehouse_path, output_format=output_format.value, out=sys.stdout, story=sys.stderr
+    )
+
+
+@app.command()
+def status(
+    as_of: AsOf = None,
+    output_format: Annotated[StatusFormat, typer.Option("--format")] = StatusFormat.text,
+) -> None:
+    """Is it fresh: what is published, and how old it is.
+
+    Exits 1 when nothing is published, or when it is older than 26 hours.
+    """
+    now = _moment(as_of)
+    from flows.status import as_json, as_text, read_status
+
+    result = read_status(_settings().warehouse_path, now=now)
+    typer.echo(as_json(result) if output_format is StatusFormat.json else as_text(result))
+    if result.is_stale:
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """Is this machine set up, and with which settings.
+
+    Exits 1 when something is wrong, and says what to do.
+    """
+    settings = _settings()
+    from flows.doctor import effective_settings, examine
+
+    for name, value in effective_settings(settings).items():
+        typer.echo(f"{name:<28} {value}")
+    typer.echo()
+    checks = examine(settings)
+    for check in checks:
+        typer.echo(f"{'ok   ' if check.is_ok else 'WRONG'}  {check.name:<14} {check.detail}")
+    if not all(check.is_ok for check in checks):
+        raise typer.Exit(1)
+
+
+def _settings() -> Settings:
+    from flows.settings import load_settings
+
+    return load_settings(_globals.data_dir)
+
+
+def _progress() -> Progress:
+    from flows.progress import ConsoleProgress, SilentProgress
+
+    return SilentProgress() if _globals.quiet else ConsoleProgress()
+
+
+def _moment(as_of: str | None) -> datetime:
+    """The one place of the program that looks at the clock."""
+    from flows.periods import parse_as_of
+
+    if as_of is None:
+        return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    return parse_as_of(as_of)
+
+
+def _source_folder(settings: Settings, source: str | None) -> Path:
+    chosen = source or settings.source
+    if chosen is None:
+        raise UsageError("No source is given. Give --source DIR, or set ALMANAC_SOURCE.")
+    if "://" in chosen:
+        raise UsageError(
+            "The source must be a folder of CSV or Parquet files; a database URL is not read yet."
+        )
+    return Path(chosen).expanduser()
+
+
+@contextmanager
+def _writing(settings: Settings, *, source: Path | None = None) -> Iterator[None]:
+    """Be the data folder's only writer, and never mix the demo's numbers and a real platform's in it."""
+    from flows.locking import only_writer
+
+    with only_writer(settings.data_dir):
+        if source is not None:
+            _claim(settings, is_demo=source.resolve() == DEMO_SOURCE)
+        yield
+
+
+def _claim(settings: Settings, *, is_demo: bool) -> None:
+    mark = settings.data_dir / DEMO_MARK
+    if is_demo and not mark.exists():
+        if _last_landing(settings) is not None:
+            raise UsageError(
+                f"{settings.data_dir} holds data that is not the demo's. "
+                "Choose another folder for the demo: almanac --data-dir demo-data demo"
+            )
+        mark.write_text(
+            "The recorded demo platform's data. Delete this folder to start with your own.\n",
+            encoding="utf-8",
+        )
+    elif mark.exists() and not is_demo:
+        raise UsageError(
+            f"{settings.data_dir} holds the demo's data. Delete that folder, "
+            "or choose another one for your own: almanac --data-dir my-data ..."
+        )
+
+
+def _last_landing(settings: Settings) -> datetime | None:
+    """The moment of the last landing; None when nothing has landed yet."""
+    import duckdb
+
+    if not settings.landing_path.is_file():
+        return None
+    try:
+        with duckdb.connect(str(settings.landing_path), read_only=True) as connection:
+            row = connection.execute(
+                "select as_of from raw.landings order by landing_number desc limit 1"
+            ).fetchone()
+    except duckdb.CatalogException:
+        return None
+    except duckdb.Error as error:
+        raise AlmanacError(
+            f"{settings.landing_path} cannot be read: {error}\nRestore it from a backup, or move it away."
+        ) from error
+    return None if row is None else row[0]
+
+
+def _audited_mark(side_file: Path) -> Path:
+    return side_file.with_name("audited")
+
+
+def _newest_audited(settings: Settings) -> Path:
+    side_files = [
+        mark.with_name("warehouse.duckdb")
+        for mark in settings.build_dir.glob("*/audited")
+        if mark.with_name("warehouse.duckdb").is_file()
+    ]
+    if not side_files:
+        raise AlmanacError(
+            f"No build in {settings.build_dir} has passed its audit. Run `almanac build` first."
+        )
+    return max(side_files, key=lambda side_file: _audited_mark(side_file).stat().st_mtime_ns)
+
+
+def _last_complete_week(settings: Settings) -> Week:
+    from flows.reviews import complete_weeks
+    from flows.warehouse import open_published
+
+    with closing(open_published(settings.warehouse_path)) as connection:
+        weeks = complete_weeks(connection)
+    if not weeks:
+        raise AlmanacError(
+            "No week is complete in the published data. Run `almanac nightly` after one has ended."
+        )
+    return weeks[0]
+
+
+def _tell_what_the_demo_made(settings: Settings, html_path: Path, pdf_path: Path) -> None:
+    command = "almanac" if _globals.data_dir is None else f"almanac --data-dir {settings.data_dir}"
+    typer.echo(f"Warehouse   {settings.warehouse_path}")
+    typer.echo(f"Review      {html_path}")
+    typer.echo(f"            {pdf_path}")
+    for title, sql in EXAMPLE_QUERIES.items():
+        typer.echo(f'\n{title}\n  .venv/bin/{command} query "{sql}"')
+
+
+def main() -> NoReturn:
+    """Run the command; every way out has its exit code and at most a few lines on stderr."""
+    try:
+        app()
+    except AlmanacError as error:
+        typer.echo(f"almanac: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _say_interrupted()
+    except SystemExit as end:
+        # Typer turns Ctrl-C inside a command into this exit.
+        if end.code == EXIT_INTERRUPTED:
+            _say_interrupted()
+        raise
+    except Exception as error:
+        typer.echo(f"almanac: {_keep_traceback(error)}", err=True)
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _say_interrupted() -> NoReturn:
+    typer.echo("almanac: interrupted. Run the same command again.", err=True)
+    sys.exit(EXIT_INTERRUPTED)
+
+
+def _keep_traceback(error: Exception) -> str:
+    """Write the traceback, secrets redacted, to a log file; return the line that names it."""
+    import traceback
+
+    from flows.redaction import redact
+
+    text = redact("".join(traceback.format_exception(error)))
+    try:
+        logs_dir = _settings().logs_dir
+        logs_dir.mkdir(parents=True, exist_ok=True)
+        path = logs_dir / f"error-{_moment(None):%Y%m%dT%H%M%S}Z.log"
+        path.write_text(text, encoding="utf-8")
+    except (OSError, AlmanacError):
+        return f"an unexpected error, and no log could be written.\n{text}"
+    return f"an unexpected error ({type(error).__name__}). The details are in {path}"
+
+
+if __name__ == "__main__":
+    main()

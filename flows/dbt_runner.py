@@ -1,0 +1,132 @@
+"""Run dbt in a child process, follow it, and fail loudly: the only module that knows dbt's command.
+
+A child, because dbt keeps its DuckDB file open for as long as its process lives, and
+because a killed or crashed dbt must not take the night's own process with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flows.errors import AlmanacError
+from flows.progress import Progress
+from flows.settings import Settings
+
+LOGGED_NODES = 40  # a plain log tells how far dbt is every so many nodes
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+
+class DbtFailed(AlmanacError):
+    """A dbt command could not run, or some of its nodes failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """What became of one node: status is success, pass, warn, fail, error or skipped."""
+
+    unique_id: str
+    status: str
+    message: str
+    failures: int
+    compiled_sql: str
+
+    @property
+    def name(self) -> str:
+        return self.unique_id.split(".")[2]
+
+
+def run_dbt(
+    command: Sequence[str],
+    *,
+    settings: Settings,
+    side_file: Path,
+    as_of: datetime,
+    progress: Progress,
+    stage: str,
+) -> tuple[NodeResult, ...]:
+    """Run one dbt command on the side file; return what became of every node.
+
+    Failed data tests are results; anything that kept dbt from running raises DbtFailed.
+    """
+    work_dir = settings.data_dir / "dbt"
+    target_dir = work_dir / "target"
+    results_path = target_dir / "run_results.json"
+    # the results of a previous command must never pass for this one's
+    results_path.unlink(missing_ok=True)
+    variables = {"as_of": f"{as_of:%Y-%m-%d %H:%M:%S.%f}", "reporting_timezone": settings.reporting_timezone}
+    arguments = [
+        *command,
+        *("--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)),
+        *("--target-path", str(target_dir), "--log-path", str(work_dir / "logs")),
+        *("--vars", json.dumps(variables), "--log-format", "json", "--log-level", "info", "--no-version-check"),
+    ]
+    environment = {
+        **os.environ,
+        "ALMANAC_TARGET": settings.target,
+        "ALMANAC_BUILD_PATH": str(side_file),
+        "ALMANAC_LANDING_PATH": str(settings.landing_path),
+        "TZ": "UTC",
+    }
+    complaints: list[str] = []
+    with (
+        progress.stage(stage, None) as advance,
+        subprocess.Popen(
+            [str(Path(sys.executable).with_name("dbt")), *arguments],
+            env=environment,
+            cwd=PROJECT_DIR,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        ) as child,
+    ):
+        assert child.stdout is not None
+        try:
+            for line in child.stdout:
+                _follow(line, advance, complaints)
+        except BaseException:
+            child.terminate()
+            raise
+    if not results_path.is_file():
+        story = "\n  ".join(complaints[-8:]) or f"it ended with code {child.returncode}"
+        raise DbtFailed(f"dbt {command[0]} did not run: {story}\nIts log: {work_dir / 'logs' / 'dbt.log'}")
+    return _read_results(results_path)
+
+
+def _follow(line: str, advance: Any, complaints: list[str]) -> None:
+    try:
+        event = json.loads(line)
+    except json.JSONDecodeError:
+        complaints.append(line.rstrip())
+        return
+    info = event.get("info", {})
+    data = event.get("data", {})
+    if info.get("level") == "error":
+        complaints.append(str(info.get("msg", "")).strip())
+    if data.get("total") and info.get("name") in ("LogModelResult", "LogTestResult", "LogSeedResult"):
+        done, total = int(data.get("index", 0)), int(data["total"])
+        advance(1, f"{done} of {total}" if done % LOGGED_NODES == 0 or done == total else "")
+
+
+def _read_results(path: Path) -> tuple[NodeResult, ...]:
+    results = json.loads(path.read_text(encoding="utf-8"))["results"]
+    return tuple(
+        NodeResult(
+            unique_id=result["unique_id"],
+            status=str(result["status"]),
+            message=str(result.get("message") or ""),
+            failures=int(result.get("failures") or 0),
+            compiled_sql=str(result.get("compiled_code") or ""),
+        )
+        for result in results
+    )

@@ -1,0 +1,186 @@
+"""`almanac doctor`: is this machine set up, with which settings, and if not, what to do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.errors import AlmanacError
+from flows.libraries import missing_packages
+from flows.settings import Settings, unknown_names
+from flows.source_files import find_files, layouts
+from flows.warehouse import open_published
+
+# A build writes the warehouse once more beside the published one.
+_FREE_FACTOR = 3
+_FREE_AT_LEAST = 500 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    is_ok: bool
+    detail: str
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Every check, each with what was found or what to do; none raises."""
+    checks: dict[str, Callable[[Settings], str]] = {
+        "python": _python,
+        "pdf libraries": _libraries,
+        "fonts": _fonts,
+        "dbt": _dbt,
+        "settings": _names,
+        "time zone": _time_zone,
+        "data folder": _data_folder,
+        "disk": _disk,
+        "source": _source,
+        "warehouse": _warehouse,
+    }
+    results = []
+    for name, check in checks.items():
+        try:
+            results.append(Check(name, True, check(settings)))
+        except AlmanacError as wrong:
+            results.append(Check(name, False, str(wrong)))
+        except Exception as error:
+            # A check that cannot run is a finding, not a crash of the doctor.
+            results.append(Check(name, False, f"{type(error).__name__}: {error}"))
+    return results
+
+
+def _python(_: Settings) -> str:
+    return f"{platform.python_version()} in {sys.prefix}"
+
+
+def _libraries(_: Settings) -> str:
+    if missing := missing_packages():
+        raise AlmanacError(f"run: sudo apt-get install --no-install-recommends {' '.join(missing)}")
+    return "Pango, HarfBuzz and Fontconfig load"
+
+
+def _fonts(_: Settings) -> str:
+    spec = importlib.util.find_spec("reports")
+    if spec is None or spec.origin is None:
+        raise AlmanacError("the package `reports` is not installed; run `make setup`")
+    fonts = sorted((Path(spec.origin).parent / "fonts").glob("*.woff2"))
+    if not fonts:
+        raise AlmanacError("the bundled fonts are missing from reports/fonts; check the project out again")
+    return f"{len(fonts)} bundled files"
+
+
+def _dbt(settings: Settings) -> str:
+    versions = []
+    for name in ("dbt-core", f"dbt-{settings.target}"):
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            raise AlmanacError(f"{name} is not installed; run `make setup`") from None
+    if importlib.util.find_spec("dbt") is None:
+        raise AlmanacError("dbt cannot be imported; remove .venv and run `make setup`")
+    return ", ".join(versions)
+
+
+def _names(_: Settings) -> str:
+    if names := unknown_names():
+        raise AlmanacError(f"no setting is called {', '.join(names)}; docs/operations.md lists them all")
+    return "every ALMANAC_* variable is known"
+
+
+def _time_zone(settings: Settings) -> str:
+    import duckdb
+
+    # Python's table was asked when the settings were read; the engine cuts the days with its own.
+    known = duckdb.execute(
+        "select count(*) from pg_timezone_names() where name = ?", [settings.reporting_timezone]
+    ).fetchone()
+    if not known or not known[0]:
+        raise AlmanacError(
+            f"DuckDB does not know {settings.reporting_timezone}; choose another name of the zone"
+        )
+    return f"days are cut in {settings.reporting_timezone}"
+
+
+def _data_folder(settings: Settings) -> str:
+    folder = _nearest_existing(settings.data_dir)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise AlmanacError(
+            f"{folder} cannot be written ({error.strerror}); set ALMANAC_DATA_DIR to a folder of yours"
+        ) from None
+    return f"{settings.data_dir} is writable"
+
+
+def _disk(settings: Settings) -> str:
+    free = shutil.disk_usage(_nearest_existing(settings.data_dir)).free
+    published = settings.warehouse_path.stat().st_size if settings.warehouse_path.is_file() else 0
+    needed = max(_FREE_AT_LEAST, _FREE_FACTOR * published)
+    if free < needed:
+        raise AlmanacError(f"{_megabytes(free)} free, a build needs {_megabytes(needed)}; make room")
+    return f"{_megabytes(free)} free"
+
+
+def _source(settings: Settings) -> str:
+    if settings.source is None:
+        return "none set; give --source, or set ALMANAC_SOURCE, to land your own data"
+    if "://" in settings.source:
+        raise AlmanacError(
+            "a database URL is set; this version lands from a folder of CSV or Parquet files only"
+        )
+    files = find_files(Path(settings.source).expanduser())
+    layouts(file for parts in files.values() for file in parts)
+    return f"{settings.source} has every table and column"
+
+
+def _warehouse(settings: Settings) -> str:
+    if not settings.warehouse_path.exists():
+        return "none published yet"
+    connection = open_published(settings.warehouse_path)
+    try:
+        row = connection.execute(
+            "select count(*) from duckdb_tables() where database_name = 'warehouse' and schema_name = 'marts'"
+        ).fetchone()
+    finally:
+        connection.close()
+    return f"{settings.warehouse_path} with {row[0] if row else 0} marts"
+
+
+def _nearest_existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 2**20:,.0f} MB"
+
+
+def effective_settings(settings: Settings) -> dict[str, str]:
+    """Every setting as it is in force, secrets masked."""
+    return {
+        f"ALMANAC_{name.upper()}": masked(str(value)) if value is not None else "(not set)"
+        for name, value in settings
+    }
+
+
+def masked(text: str) -> str:
+    """A URL without its password and query; any other text as it is."""
+    from urllib.parse import urlsplit
+
+    if "://" not in text:
+        return text
+    try:
+        parts = urlsplit(text)
+        secret = ":***" if parts.password is not None else ""
+        user = f"{parts.username}{secret}@" if parts.username or secret else ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "***"
+    return f"{parts.scheme}://{user}{parts.hostname or ''}{port}{parts.path}{'?***' if parts.query else ''}"

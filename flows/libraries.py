@@ -1,0 +1,35 @@
+"""The system libraries that the PDF renderer loads at run time; no wheel carries them.
+
+Imports nothing but the standard library: `scripts/setup` runs this file before anything is installed.
+"""
+
+import ctypes
+import ctypes.util
+
+# Debian's package, the library's file name there, and its name for the linker elsewhere.
+LIBRARIES = (
+    ("libpango-1.0-0", "libpango-1.0.so.0", "pango-1.0"),
+    ("libpangoft2-1.0-0", "libpangoft2-1.0.so.0", "pangoft2-1.0"),
+    ("libharfbuzz-subset0", "libharfbuzz-subset.so.0", "harfbuzz-subset"),
+    ("fontconfig", "libfontconfig.so.1", "fontconfig"),
+)
+
+
+def missing_packages() -> list[str]:
+    """Debian's names of the packages whose library does not load."""
+    return [package for package, file_name, name in LIBRARIES if not _loads(file_name, name)]
+
+
+def _loads(file_name: str, name: str) -> bool:
+    for candidate in (file_name, ctypes.util.find_library(name)):
+        try:
+            if candidate:
+                ctypes.CDLL(candidate)
+                return True
+        except OSError:
+            continue
+    return False
+
+
+if __name__ == "__main__":
+    print(" ".join(missing_packages()))

@@ -1,0 +1,183 @@
+"""`almanac query`: one read-only statement on the published marts, as a table, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from flows.errors import AlmanacError, UsageError
+from flows.warehouse import open_published
+
+if TYPE_CHECKING:
+    import duckdb
+
+Format = Literal["table", "csv", "json"]
+
+# A table is for eyes; the other formats stream every row.
+TABLE_ROWS = 1000
+_FETCH_ROWS = 2000
+
+# A spreadsheet runs a cell that starts like this as a formula, also after blanks and on a later line;
+# the full-width forms are folded by some.
+_FORMULA = re.compile(r"(^|[\n\r])(?=[^\S\n\r]*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    columns: tuple[str, ...]
+    rows: Iterable[tuple[Any, ...]]
+
+
+def run_query(sql: str, warehouse_path: Path, *, output_format: Format, out: TextIO, story: TextIO) -> None:
+    """Write the answer of one SQL statement to `out`; a shortened table says so on `story`."""
+    import duckdb
+
+    connection = open_published(warehouse_path)
+    try:
+        cursor = connection.execute(_single_reading_statement(sql))
+        columns = tuple(str(column[0]) for column in cursor.description or ())
+        result = Result(_unambiguous(columns), _stream(cursor))
+        if output_format == "csv":
+            _write_csv(result, out)
+        elif output_format == "json":
+            _write_json(result, out)
+        else:
+            _write_table(result, out, story)
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
+    except duckdb.Error as error:
+        raise AlmanacError(str(error)) from None
+    finally:
+        connection.close()
+
+
+def _single_reading_statement(sql: str) -> duckdb.Statement:
+    import duckdb
+
+    statements = duckdb.extract_statements(sql)
+    if len(statements) != 1:
+        raise UsageError(f"Give one SQL statement; here are {len(statements)}.")
+    if statements[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+        raise UsageError(
+            f"The published marts are read-only: a {statements[0].type.name} statement is refused. "
+            "Use select, with, describe, show, summarize or explain."
+        )
+    return statements[0]
+
+
+def _stream(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while rows := cursor.fetchmany(_FETCH_ROWS):
+        yield from rows
+
+
+def _unambiguous(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """`a, a` becomes `a, a_2`: a JSON object would silently lose the first."""
+    seen: set[str] = set()
+    names = []
+    for column in columns:
+        name, number = column, 1
+        while name in seen:
+            number += 1
+            name = f"{column}_{number}"
+        seen.add(name)
+        names.append(name)
+    return tuple(names)
+
+
+def plain(value: object) -> str:
+    """A value as text: decimals without an exponent, instants in ISO form."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, list | dict | tuple):
+        return json_text(value)
+    return str(value)
+
+
+def csv_cell(value: object) -> str:
+    """A value for a spreadsheet: text that it would run as a formula gets a leading apostrophe."""
+    text = plain(value)
+    if value is None or isinstance(value, bool | int | float | Decimal | date | time):
+        return text
+    return _FORMULA.sub(r"\1'", text)
+
+
+def json_text(value: object) -> str:
+    """A value as JSON; a decimal keeps every digit, and a float that JSON cannot write is null."""
+    if isinstance(value, Decimal):
+        return format(value, "f") if value.is_finite() else "null"
+    if isinstance(value, float):
+        return json.dumps(value) if value - value == 0 else "null"
+    if value is None or isinstance(value, bool | int | str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, datetime | date | time):
+        return json.dumps(value.isoformat())
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(json_text(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return (
+            "{" + ", ".join(f"{json_text(str(key))}: {json_text(item)}" for key, item in value.items()) + "}"
+        )
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def _write_csv(result: Result, out: TextIO) -> None:
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([csv_cell(column) for column in result.columns])
+    writer.writerows([csv_cell(value) for value in row] for row in result.rows)
+
+
+def _write_json(result: Result, out: TextIO) -> None:
+    separator = "[\n  "
+    for row in result.rows:
+        out.write(separator + json_text(dict(zip(result.columns, row, strict=True))))
+        separator = ",\n  "
+    out.write("[]\n" if separator.startswith("[") else "\n]\n")
+
+
+def _write_table(result: Result, out: TextIO, story: TextIO) -> None:
+    rows: list[tuple[Any, ...]] = []
+    is_short = False
+    for row in result.rows:
+        if len(rows) == TABLE_ROWS:
+            is_short = True
+            break
+        rows.append(row)
+
+    # Names and error texts are tenants' input: their control characters stay off the terminal.
+    cells = [
+        ["null" if value is None else _CONTROL.sub("\ufffd", plain(value)) for value in row] for row in rows
+    ]
+    header = [_CONTROL.sub("\ufffd", column) for column in result.columns]
+    widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(header)]
+    is_number = [
+        any(row[i] is not None for row in rows)
+        and all(row[i] is None or isinstance(row[i], int | float | Decimal) for row in rows)
+        for i in range(len(header))
+    ]
+
+    def line(values: list[str]) -> str:
+        aligned = (
+            value.rjust(width) if right else value.ljust(width)
+            for value, width, right in zip(values, widths, is_number, strict=True)
+        )
+        return "  ".join(aligned).rstrip() + "\n"
+
+    out.write(line(header))
+    out.write(line(["-" * width for width in widths]))
+    out.writelines(line(row) for row in cells)
+    if is_short:
+        story.write(f"Only the first {TABLE_ROWS} rows are shown; --format csv or json writes all.\n")
