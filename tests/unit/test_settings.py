@@ -1,0 +1,94 @@
+"""Settings: read from the environment and .env, typed, and never printed with a secret."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.doctor import effective_settings, masked
+from flows.errors import UsageError
+from flows.settings import load_settings, unknown_names
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("SOURCE", "TARGET", "DATA_DIR", "REPORTING_TIMEZONE"):
+        monkeypatch.delenv(f"ALMANAC_{name}", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_any_setting_everything_lies_in_data(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.warehouse_path == tmp_path / "data" / "warehouse.duckdb"
+    assert settings.landing_path == tmp_path / "data" / "landing.duckdb"
+    assert (settings.source, settings.target, settings.reporting_timezone) == (None, "duckdb", "UTC")
+
+
+def test_the_option_wins_over_the_environment_and_that_over_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("ALMANAC_DATA_DIR=from-file\nALMANAC_SOURCE=exports\nOTHER=1\n")
+    assert load_settings().data_dir == tmp_path / "from-file"
+    monkeypatch.setenv("ALMANAC_DATA_DIR", "from-environment")
+    assert load_settings().data_dir == tmp_path / "from-environment"
+    assert load_settings(Path("from-option")).data_dir == tmp_path / "from-option"
+    assert load_settings().source == "exports"
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALMANAC_REPORTING_TIMEZONE", "")
+    assert load_settings().reporting_timezone == "UTC"
+
+
+@pytest.mark.parametrize("name", ["Europe/Berlin", "Asia/Kolkata", "America/New_York", "UTC"])
+def test_a_time_zone_of_the_table_is_taken(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("ALMANAC_REPORTING_TIMEZONE", name)
+    assert load_settings().reporting_timezone == name
+
+
+@pytest.mark.parametrize(
+    "name", ["Mars/Phobos", "../etc/passwd", "localtime", "europe", "UTC'; drop table x; --", "+01:00"]
+)
+def test_any_other_time_zone_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("ALMANAC_REPORTING_TIMEZONE", name)
+    with pytest.raises(UsageError, match=r"ALMANAC_REPORTING_TIMEZONE.*IANA") as refused:
+        load_settings()
+    assert refused.value.exit_code == 2
+
+
+def test_an_unknown_target_is_refused_with_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALMANAC_TARGET", "oracle")
+    with pytest.raises(UsageError, match=r"ALMANAC_TARGET.*duckdb.*postgres"):
+        load_settings()
+
+
+def test_a_misspelt_variable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALMANAC_REPORTNG_TIMEZONE", "UTC")
+    monkeypatch.setenv("ALMANAC_DATA_DIR", "data")
+    assert unknown_names() == ["ALMANAC_REPORTNG_TIMEZONE"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://reader:s3cret@db.example:5432/saas", "postgresql://reader:***@db.example:5432/saas"),
+        ("postgresql://reader@db/saas?password=s3cret", "postgresql://reader@db/saas?***"),
+        ("postgresql://:s3cret@db/saas", "postgresql://:***@db/saas"),
+        ("postgresql://reader:s3cret@db:port/saas", "***"),
+        ("exports/2026", "exports/2026"),
+    ],
+)
+def test_secrets_of_a_url_are_masked(text: str, shown: str) -> None:
+    assert masked(text) == shown
+
+
+def test_effective_settings_name_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALMANAC_SOURCE", "postgresql://reader:s3cret@db/saas")
+    shown = effective_settings(load_settings())
+    assert set(shown) == {
+        "ALMANAC_SOURCE",
+        "ALMANAC_TARGET",
+        "ALMANAC_DATA_DIR",
+        "ALMANAC_REPORTING_TIMEZONE",
+    }
+    assert "s3cret" not in str(shown)

@@ -1,0 +1,192 @@
+"""The models' own compiled SQL, run on any raw tables in an in-memory DuckDB.
+
+Owns the short cut that lets hundreds of platforms be built in one process: dbt compiles
+the project once, with marks where as_of and the time zone go; each build fills them in.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas
+import pyarrow
+
+from tests.oracle.marts import MART_KEYS
+from tests.oracle.tape import BOOLEAN, DECIMAL, RAW_COLUMNS, TEXT, TIME, WHOLE
+
+ROOT = Path(__file__).resolve().parent.parent
+AS_OF_MARK = "0002-02-02 02:02:02"
+ZONE_MARK = "reporting-zone-mark"
+SQL_TYPES = {
+    TEXT: "varchar",
+    WHOLE: "bigint",
+    DECIMAL: "decimal(28, 8)",
+    BOOLEAN: "boolean",
+    TIME: "timestamp",
+}
+ARROW_TYPES = {
+    "varchar": pyarrow.string(),
+    "bigint": pyarrow.int64(),
+    "decimal(28, 8)": pyarrow.decimal128(28, 8),
+    "boolean": pyarrow.bool_(),
+    "timestamp": pyarrow.timestamp("us"),
+}
+VERSION_COLUMNS = {
+    "team_versions": "team_id varchar, organization_id varchar, budget_mode varchar, "
+    "cost_markup_percentage decimal(28, 8), credits_per_dollar decimal(28, 8), tokens_per_credit bigint, "
+    "credit_limit bigint, status varchar, valid_from timestamp, missing_since timestamp",
+    "organization_versions": "organization_id varchar, name varchar, status varchar, valid_from timestamp, "
+    "missing_since timestamp",
+    "landings": "landing_number bigint, as_of timestamp, source_kind varchar",
+    "landed_tables": "table_name varchar, rows_read bigint, exact_duplicate_rows bigint, "
+    "conflicting_duplicate_rows bigint, rows_landed bigint",
+    "published_usage": "team_id varchar, period_start_date date, job_count bigint, completed_job_count bigint, "
+    "failed_job_count bigint, call_count bigint, total_tokens bigint, provider_cost_usd decimal(28, 8), "
+    "client_cost_usd decimal(28, 8), credits_used bigint, credits_added bigint, built_at_as_of timestamp",
+    "published_restatements": "team_id varchar, period_start_date date, measure varchar, "
+    "old_value decimal(28, 8), new_value decimal(28, 8), cause varchar, published_as_of timestamp, "
+    "restated_as_of timestamp",
+    "landing_findings": "rule varchar, table_name varchar, row_key varchar, column_name varchar, "
+    "row_created_at timestamp, detail varchar, affected_rows bigint",
+}
+SINCE_EVER = "timestamp '0001-01-01'"
+
+
+def raw_columns(table: str) -> str:
+    """The column definitions of one raw table, as SQL."""
+    if table in VERSION_COLUMNS:
+        return VERSION_COLUMNS[table]
+    return ", ".join(f"{name} {SQL_TYPES[kind]}" for name, kind in RAW_COLUMNS[table].items())
+
+
+def load_raw(connection: duckdb.DuckDBPyConnection, tables: dict[str, pandas.DataFrame], as_of: datetime) -> None:
+    """Fill schema raw of the current catalog as one landing at `as_of` would."""
+    for table in [*RAW_COLUMNS, *VERSION_COLUMNS]:
+        connection.execute(f"create table raw.{table} ({raw_columns(table)})")
+        frame = tables.get(table)
+        if frame is not None and len(frame):
+            columns = [column.split()[0] for column in re.split(r", (?=[a-z])", raw_columns(table))]
+            names = [name for name in columns if name in frame.columns]
+            types = dict(column.split(maxsplit=1) for column in re.split(r", (?=[a-z])", raw_columns(table)))
+            rows = pyarrow.table(
+                {name: pyarrow.array(list(frame[name]), ARROW_TYPES[types[name]]) for name in names}
+            )
+            connection.register("rows_to_land", rows)
+            connection.execute(f"insert into raw.{table} ({', '.join(names)}) select * from rows_to_land")
+            connection.unregister("rows_to_land")
+    if tables.get("team_versions") is None:
+        connection.execute(
+            "insert into raw.team_versions select team_id, organization_id, budget_mode, cost_markup_percentage, "
+            f"credits_per_dollar, tokens_per_credit, credit_limit, status, {SINCE_EVER}, null from raw.team_credits"
+        )
+    connection.execute(
+        f"insert into raw.organization_versions select organization_id, name, status, {SINCE_EVER}, null "
+        "from raw.organizations"
+    )
+    connection.execute("insert into raw.landings values (1, ?, 'folder')", [as_of])
+    for table in RAW_COLUMNS:
+        connection.execute(
+            f"insert into raw.landed_tables select '{table}', count(*), 0, 0, count(*) from raw.{table}"
+        )
+
+
+class CompiledMarts:
+    """The compiled models that `marts` need, themselves included, in the order in which they can be built."""
+
+    def __init__(self, manifest: dict[str, Any], marts: Collection[str]) -> None:
+        models = {
+            name: node
+            for name, node in manifest["nodes"].items()
+            if node["resource_type"] in ("model", "seed")
+        }
+        wanted = [name for name, node in models.items() if node["name"] in marts]
+        nodes: dict[str, Any] = {}
+        while wanted:
+            name = wanted.pop()
+            nodes[name] = models[name]
+            wanted += [parent for parent in models[name]["depends_on"].get("nodes", []) if parent in models]
+        self.statements: list[str] = []
+        done: set[str] = set()
+        while len(done) < len(nodes):
+            ready = [
+                name
+                for name, node in nodes.items()
+                if name not in done
+                and all(parent in done or parent not in nodes for parent in node["depends_on"].get("nodes", []))
+            ]
+            for name in ready:
+                self.statements.extend(_statements(nodes[name]))
+                done.add(name)
+        self.schemas = sorted({node["schema"] for node in nodes.values()})
+
+    def build(
+        self, tables: dict[str, pandas.DataFrame], *, as_of: datetime, reporting_timezone: str
+    ) -> duckdb.DuckDBPyConnection:
+        """Build every mart of the raw `tables`; the connection's current catalog holds them."""
+        connection = duckdb.connect()
+        connection.execute("set TimeZone = 'UTC'; set threads = 1")
+        connection.execute("attach ':memory:' as landing; attach ':memory:' as warehouse; create schema landing.raw")
+        connection.execute("use landing")
+        load_raw(connection, tables, as_of)
+        connection.execute("use warehouse")
+        for schema in self.schemas:
+            connection.execute(f"create schema {schema}")
+        for statement in self.statements:
+            connection.execute(statement.replace(AS_OF_MARK, str(as_of)).replace(ZONE_MARK, reporting_timezone))
+        return connection
+
+
+def _statements(node: dict[str, Any]) -> list[str]:
+    relation = node["relation_name"]
+    if node["resource_type"] == "seed":
+        path = ROOT / node["original_file_path"]
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        values = ", ".join("(" + ", ".join(_literal(cell) for cell in row) + ")" for row in rows)
+        return [f"create table {relation} as select * from (values {values}) as seed ({', '.join(header)})"]
+    kind = "view" if node["config"]["materialized"] == "view" else "table"
+    return [f"create {kind} {relation} as {node['compiled_code']}"]
+
+
+def _literal(cell: str) -> str:
+    if cell == "":
+        return "null"
+    return cell if re.fullmatch(r"\d+", cell) else "'" + cell.replace("'", "''") + "'"
+
+
+def compile_project(target_path: Path, *, as_of: str, reporting_timezone: str) -> dict[str, Any]:
+    """dbt's manifest of the whole project, every model compiled for DuckDB without a database."""
+    variables = json.dumps({"as_of": as_of, "reporting_timezone": reporting_timezone})
+    environment = {
+        **os.environ,
+        "ALMANAC_TARGET": "duckdb",
+        "ALMANAC_BUILD_PATH": str(target_path / "warehouse.duckdb"),
+        "ALMANAC_LANDING_PATH": "",
+    }
+    options = ["--profiles-dir", str(ROOT), "--project-dir", str(ROOT), "--vars", variables]
+    options += ["--target-path", str(target_path), "--log-path", str(target_path), "--no-introspect"]
+    command = [str(Path(sys.executable).with_name("dbt")), "--quiet", "compile", *options, "--no-populate-cache"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    manifest: dict[str, Any] = json.loads((target_path / "manifest.json").read_text(encoding="utf-8"))
+    return manifest
+
+
+@cache
+def compiled_marts() -> CompiledMarts:
+    """The marts that the oracle knows, compiled once for this process."""
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = compile_project(Path(folder), as_of=AS_OF_MARK, reporting_timezone=ZONE_MARK)
+    return CompiledMarts(manifest, MART_KEYS)
