@@ -43,9 +43,6 @@ EXAMPLE_QUERIES = {
     ),
 }
 
-# Lies in a data folder that the demo filled: its numbers must never mix with a real platform's.
-DEMO_MARK = "this-is-the-demo.txt"
-
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -114,7 +111,7 @@ def demo() -> None:
     settings = _settings()
     as_of = parse_as_of(DEMO_AS_OF)
     week = Week.containing(as_of.date()).previous()
-    with _writing(settings, source=DEMO_SOURCE):
+    with _writing(settings):
         report = run_nightly(settings, as_of=as_of, source=DEMO_SOURCE, progress=_progress())
         review = report.review or render_weekly(settings, week)
     _tell_what_the_demo_made(settings, review.html_path, review.pdf_path)
@@ -128,7 +125,7 @@ def nightly(as_of: AsOf = None, source: Source = None) -> None:
     folder = _source_folder(settings, source)
     from flows.nightly import nightly as run_nightly
 
-    with _writing(settings, source=folder):
+    with _writing(settings):
         report = run_nightly(settings, as_of=moment, source=folder, progress=_progress())
     typer.echo(report)
 
@@ -141,7 +138,7 @@ def land(as_of: AsOf = None, source: Source = None) -> None:
     folder = _source_folder(settings, source)
     from flows.land import land_folder
 
-    with _writing(settings, source=folder):
+    with _writing(settings):
         report = land_folder(folder, settings.landing_path, as_of=moment, progress=_progress())
     typer.echo(f"{settings.landing_path}: landing {report.landing_number}, as of {report.as_of} UTC")
     for table in report.tables:
@@ -295,33 +292,12 @@ def _source_folder(settings: Settings, source: str | None) -> Path:
 
 
 @contextmanager
-def _writing(settings: Settings, *, source: Path | None = None) -> Iterator[None]:
-    """Be the data folder's only writer, and never mix the demo's numbers and a real platform's in it."""
+def _writing(settings: Settings) -> Iterator[None]:
+    """Be the data folder's only writer."""
     from flows.locking import only_writer
 
     with only_writer(settings.data_dir):
-        if source is not None:
-            _claim(settings, is_demo=source.resolve() == DEMO_SOURCE)
         yield
-
-
-def _claim(settings: Settings, *, is_demo: bool) -> None:
-    mark = settings.data_dir / DEMO_MARK
-    if is_demo and not mark.exists():
-        if _last_landing(settings) is not None:
-            raise UsageError(
-                f"{settings.data_dir} holds data that is not the demo's. "
-                "Choose another folder for the demo: almanac --data-dir demo-data demo"
-            )
-        mark.write_text(
-            "The recorded demo platform's data. Delete this folder to start with your own.\n",
-            encoding="utf-8",
-        )
-    elif mark.exists() and not is_demo:
-        raise UsageError(
-            f"{settings.data_dir} holds the demo's data. Delete that folder, "
-            "or choose another one for your own: almanac --data-dir my-data ..."
-        )
 
 
 def _last_landing(settings: Settings) -> datetime | None:

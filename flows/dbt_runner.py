@@ -16,12 +16,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from flows import PROJECT_DIR
 from flows.errors import AlmanacError
 from flows.progress import Progress
 from flows.settings import Settings
 
 LOGGED_NODES = 40  # a plain log tells how far dbt is every so many nodes
-PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 
 class DbtFailed(AlmanacError):
@@ -66,7 +66,15 @@ def run_dbt(
         *command,
         *("--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)),
         *("--target-path", str(target_dir), "--log-path", str(work_dir / "logs")),
-        *("--vars", json.dumps(variables), "--log-format", "json", "--log-level", "info", "--no-version-check"),
+        *(
+            "--vars",
+            json.dumps(variables),
+            "--log-format",
+            "json",
+            "--log-level",
+            "info",
+            "--no-version-check",
+        ),
     ]
     environment = {
         **os.environ,

@@ -25,7 +25,9 @@ def publish(side_file: Path, settings: Settings) -> Path:
             connection.execute(f"drop schema if exists {schema} cascade")
         connection.execute("force checkpoint")
     if side_file.with_name(side_file.name + ".wal").exists():
-        raise AlmanacError(f"{side_file} could not be closed cleanly; nothing is published. Run the night again.")
+        raise AlmanacError(
+            f"{side_file} could not be closed cleanly; nothing is published. Run the night again."
+        )
     _flush(side_file)
     os.replace(side_file, settings.warehouse_path)
     _flush(settings.warehouse_path.parent)

@@ -1,4 +1,5 @@
-"""Rendered reviews: reads schema `reviews` of the published warehouse, and only that, and writes the documents.
+"""Rendered reviews: reads schema `reviews` of the published warehouse, and only that, and writes the
+documents.
 
 Moves figures from rows into the report's own objects; decides nothing about them.
 """
@@ -37,7 +38,7 @@ class RenderedReview:
 
 
 def render_weekly(settings: Settings, week: Week) -> RenderedReview:
-    """Render the platform's review of `week` as HTML and PDF; the same published figures give the same bytes."""
+    """Render the platform's review of `week` as HTML and PDF; same published figures, same bytes."""
     from reports import ReportError, render  # Jinja, and WeasyPrint's 0.6 s: only those who render pay
 
     with contextlib.closing(open_published(settings.warehouse_path)) as connection:
@@ -72,7 +73,9 @@ def read_weekly(connection: DuckDBPyConnection, week: Week) -> WeeklyReview:
     """The figures of one week's review; an error that says which weeks there are when it has none."""
     from reports import weekly
 
-    def rows(table: str, row: type[Row], order_by: str, *, of_week: bool = True, without: str = "") -> tuple[Row, ...]:
+    def rows(
+        table: str, row: type[Row], order_by: str, *, of_week: bool = True, without: str = ""
+    ) -> tuple[Row, ...]:
         names = [field.name for field in fields(row) if field.name != without]  # type: ignore[arg-type]
         found = _query(
             connection,
@@ -88,7 +91,8 @@ def read_weekly(connection: DuckDBPyConnection, week: Week) -> WeeklyReview:
     points: dict[str, list[weekly.Point]] = {}
     for metric, *values in _query(
         connection,
-        "select metric, week_position, point_start_date, value from warehouse.reviews.review_weekly_kpi_points "
+        "select metric, week_position, point_start_date, value "
+        "from warehouse.reviews.review_weekly_kpi_points "
         "where period_start_date = ? order by metric, week_position",
         [week.start_date],
     ):
@@ -119,13 +123,18 @@ def _no_review(connection: DuckDBPyConnection, week: Week, *, is_open: bool) -> 
     weeks = complete_weeks(connection)
     reason = "is not over yet in the published data" if is_open else "is not in the published data"
     if not weeks:
-        return f"Week {week.label} {reason}, and no week is complete. Run `almanac nightly` after the week has ended."
+        return f"Week {week.label} {reason}; no week is complete. Run `almanac nightly` when one has ended."
     listed = ", ".join(there.label for there in weeks[:_SHOWN_WEEKS])
     more = f" and {len(weeks) - _SHOWN_WEEKS} earlier ones" if len(weeks) > _SHOWN_WEEKS else ""
-    return f"Week {week.label} {reason}. Complete weeks are {listed}{more}; name one of them, or run `almanac nightly`."
+    return (
+        f"Week {week.label} {reason}. Complete weeks are {listed}{more}; "
+        "name one of them, or run `almanac nightly`."
+    )
 
 
-def _query(connection: DuckDBPyConnection, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
+def _query(
+    connection: DuckDBPyConnection, sql: str, parameters: list[Any] | None = None
+) -> list[tuple[Any, ...]]:
     import duckdb  # 0.1 s to import; only readers pay
 
     try:

@@ -1,23 +1,25 @@
 """The pictures of the reports: pure functions from figures to SVG.
 
-Presentation attributes carry the light theme, which WeasyPrint and mail converters read; the class on each mark lets a
-browser's CSS recolour it for dark mode. No `style=`, no CSS variables, no scripts, so a strict content policy holds.
-Coordinates have two decimals and stay inside the view box; ids come from the caller's key. Gaps are left as gaps.
+Presentation attributes carry the light theme, which WeasyPrint and mail converters read; the class on
+each mark lets a browser's CSS recolour it for dark mode. No `style=`, no CSS variables, no scripts, so a
+strict content policy holds. Coordinates have two decimals and stay inside the view box; ids come from the
+caller's key. Gaps are left as gaps.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 Value = Decimal | int | float | None
 
-FONT = "Report Sans, Report Fallback, sans-serif"
+FONT = "Report Sans, DejaVu Sans, sans-serif"
 ACTUAL, PREVIOUS, MEAN = "#24527a", "#7b8794", "#6e7781"
 BAND, RULE, MUTED, INK = "#eaeef2", "#d0d7de", "#57606a", "#1b1f24"
 BAD, GOOD = "#b3400a", "#0b5cad"
@@ -41,9 +43,17 @@ class Scale:
 
 
 def sparkline(
-    key: str, title: str, finding: str, values: Sequence[Value], *,
-    lower: Value = None, upper: Value = None, mean: Value = None, tone: str = "none", is_signal: bool = False,
-) -> Markup:  # fmt: skip
+    key: str,
+    title: str,
+    finding: str,
+    values: Sequence[Value],
+    *,
+    lower: Value = None,
+    upper: Value = None,
+    mean: Value = None,
+    tone: str = "none",
+    is_signal: bool = False,
+) -> Markup:
     """A word-sized line with the normal band; the last point is marked, a diamond when it is a signal."""
     width, height, pad = 96.0, 20.0, 4.0
     series = [_real(value) for value in values]
@@ -62,11 +72,20 @@ def sparkline(
 
 
 def process_chart(
-    key: str, title: str, finding: str, values: Sequence[Value], labels: Sequence[str], *,
-    lower: Value = None, upper: Value = None, mean: Value = None, tone: str = "none", is_signal: bool = False,
+    key: str,
+    title: str,
+    finding: str,
+    values: Sequence[Value],
+    labels: Sequence[str],
+    *,
+    lower: Value = None,
+    upper: Value = None,
+    mean: Value = None,
+    tone: str = "none",
+    is_signal: bool = False,
     figure: Callable[[Decimal], str],
-) -> Markup:  # fmt: skip
-    """A process behaviour chart: the weeks, their mean, the natural limits as a band; labels of the lines at the right."""
+) -> Markup:
+    """A process behaviour chart: weeks, mean, natural limits as a band, the lines labelled at the right."""
     width, height, left, right, top, bottom = 240.0, 158.0, 7.0, 188.0, 8.0, 138.0
     series = [_real(value) for value in values]
     low, mid, high = _real(lower), _real(mean), _real(upper)
@@ -84,9 +103,15 @@ def process_chart(
         marks.append(_end_mark(x(len(series) - 1), y(series[-1]), 4.2 if is_signal else 2.8, tone, is_signal))
     if not any(value is not None for value in series):
         marks.append(_text((right / 2, (top + bottom) / 2), "no figures in these weeks", 10, "middle"))
-    lines = [(y(line), source) for line, source in ((high, upper), (mid, mean), (low, lower)) if line is not None]
-    for position, (_, source) in zip(_apart([line for line, _ in lines], 11.5, top, bottom), lines, strict=True):
-        marks.append(_text((right + 4, position + 3.6), _fit(figure(Decimal(str(source))), width - right - 4, 10), 10))
+    lines = [
+        (y(line), source) for line, source in ((high, upper), (mid, mean), (low, lower)) if line is not None
+    ]
+    for position, (_, source) in zip(
+        _apart([line for line, _ in lines], 11.5, top, bottom), lines, strict=True
+    ):
+        marks.append(
+            _text((right + 4, position + 3.6), _fit(figure(Decimal(str(source))), width - right - 4, 10), 10)
+        )
     for index in _ticks(len(series)):
         anchor = "start" if index == 0 else "end" if index == len(series) - 1 else "middle"
         at = 0.0 if index == 0 else right if index == len(series) - 1 else x(index)
@@ -95,8 +120,15 @@ def process_chart(
 
 
 def bar_pair(
-    key: str, title: str, finding: str, value: Value, previous: Value, *, maximum: Value, width: float = 120.0,
-) -> Markup:  # fmt: skip
+    key: str,
+    title: str,
+    finding: str,
+    value: Value,
+    previous: Value,
+    *,
+    maximum: Value,
+    width: float = 120.0,
+) -> Markup:
     """This period's bar over the previous one's thinner bar, from 0, on a scale shared by the table."""
     height = 13.0
     x = Scale(0, _real(maximum) or 0, 0, width)
@@ -110,17 +142,27 @@ def bar_pair(
 
 
 def bars(
-    key: str, title: str, finding: str, rows: Sequence[tuple[str, Value, Value]], *, figure: Callable[[Decimal], str],
-) -> Markup:  # fmt: skip
-    """Sorted horizontal bars with the previous period's thinner bar, labelled directly; the caller sorts and folds."""
+    key: str,
+    title: str,
+    finding: str,
+    rows: Sequence[tuple[str, Value, Value]],
+    *,
+    figure: Callable[[Decimal], str],
+) -> Markup:
+    """Sorted horizontal bars with the previous period's thinner bar, labelled directly; the caller sorts."""
     width, step, label_width, figure_width = 340.0, 19.0, 110.0, 64.0
-    known = [number for _, now, before in rows for number in (_real(now), _real(before)) if number is not None]
+    known = [
+        number for _, now, before in rows for number in (_real(now), _real(before)) if number is not None
+    ]
     x = Scale(0, max([0.0, *known]), label_width, width - figure_width)
     marks = []
     for index, (name, now, before) in enumerate(rows):
         top = index * step
         marks.append(_text((0, top + 11), _fit(name, label_width - 6, 10), 10))
-        for value, offset, depth, colour, css in ((now, 2, 8, ACTUAL, "c-actual"), (before, 10.8, 3, PREVIOUS, "c-previous")):
+        for value, offset, depth, colour, css in (
+            (now, 2, 8, ACTUAL, "c-actual"),
+            (before, 10.8, 3, PREVIOUS, "c-previous"),
+        ):
             number = _real(value)
             if number is not None and number > 0:
                 marks.append(_rect(label_width, top + offset, x(number) - label_width, depth, colour, css))
@@ -130,8 +172,14 @@ def bars(
 
 
 def contribution(
-    key: str, title: str, finding: str, value: Value, *, extent: Value, width: float = 90.0,
-) -> Markup:  # fmt: skip
+    key: str,
+    title: str,
+    finding: str,
+    value: Value,
+    *,
+    extent: Value,
+    width: float = 90.0,
+) -> Markup:
     """One bar left or right of zero: what one part added to, or took from, a change."""
     height, middle = 11.0, width / 2
     number, reach = _real(value), abs(_real(extent) or 0)
@@ -146,8 +194,15 @@ def contribution(
 
 
 def bullet(
-    key: str, title: str, finding: str, share: Value, *, marker: Value = None, tone: str = "none", width: float = 130.0,
-) -> Markup:  # fmt: skip
+    key: str,
+    title: str,
+    finding: str,
+    share: Value,
+    *,
+    marker: Value = None,
+    tone: str = "none",
+    width: float = 130.0,
+) -> Markup:
     """A share of a whole: one bar on shades of one hue (to 50, 80 and 100 %), with one comparison tick."""
     height = 13.0
     x = Scale(0, 1, 0, width)
@@ -167,9 +222,17 @@ def bullet(
 
 
 def spread(
-    key: str, title: str, finding: str, p50: Value, p95: Value, p99: Value, *, minimum: Value, maximum: Value,
+    key: str,
+    title: str,
+    finding: str,
+    p50: Value,
+    p95: Value,
+    p99: Value,
+    *,
+    minimum: Value,
+    maximum: Value,
     width: float = 150.0,
-) -> Markup:  # fmt: skip
+) -> Markup:
     """Three percentiles on a logarithmic scale shared by the table: dot at p50, line to p95, tick at p99."""
     height, middle = 13.0, 6.5
     low, high, *numbers = (_log(value) for value in (minimum, maximum, p50, p95, p99))
@@ -248,7 +311,8 @@ def _runs(series: Sequence[float | None], x: Scale, y: Scale, stroke: float, *, 
             points = " ".join(f"{_c(px)},{_c(py)}" for px, py in run)
             marks.append(
                 Markup(
-                    '<polyline points="{}" fill="none" stroke="{}" stroke-width="{}" stroke-linejoin="round" class="c-actual-line"/>'
+                    '<polyline points="{}" fill="none" stroke="{}" stroke-width="{}" '
+                    'stroke-linejoin="round" class="c-actual-line"/>'
                 ).format(points, ACTUAL, _c(stroke))
             )
         if dot > 0:
@@ -276,33 +340,56 @@ def _rect(x: float, y: float, width: float, height: float, fill: str, css: str) 
     )
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, stroke: str, css: str, width: float, dash: str = "") -> Markup:
+def _line(
+    x1: float, y1: float, x2: float, y2: float, stroke: str, css: str, width: float, dash: str = ""
+) -> Markup:
     dashed = Markup(' stroke-dasharray="{}"').format(dash) if dash else Markup("")
-    return Markup('<line x1="{}" y1="{}" x2="{}" y2="{}" stroke="{}" stroke-width="{}"{} class="{}"/>').format(
-        _c(x1), _c(y1), _c(x2), _c(y2), stroke, _c(width), dashed, css
-    )
+    return Markup(
+        '<line x1="{}" y1="{}" x2="{}" y2="{}" stroke="{}" stroke-width="{}"{} class="{}"/>'
+    ).format(_c(x1), _c(y1), _c(x2), _c(y2), stroke, _c(width), dashed, css)
 
 
 def _dot(x: float, y: float, radius: float, fill: str, css: str) -> Markup:
-    return Markup('<circle cx="{}" cy="{}" r="{}" fill="{}" class="{}"/>').format(_c(x), _c(y), _c(radius), fill, css)
+    return Markup('<circle cx="{}" cy="{}" r="{}" fill="{}" class="{}"/>').format(
+        _c(x), _c(y), _c(radius), fill, css
+    )
 
 
 def _text(
-    at: tuple[float, float], text: str, size: float, anchor: str = "start", fill: str = MUTED, css: str = "c-text"
+    at: tuple[float, float],
+    text: str,
+    size: float,
+    anchor: str = "start",
+    fill: str = MUTED,
+    css: str = "c-text",
 ) -> Markup:
     return Markup(
         '<text x="{}" y="{}" font-family="{}" font-size="{}" text-anchor="{}" fill="{}" class="{}">{}</text>'
-    ).format(_c(at[0]), _c(at[1]), FONT, _c(size), anchor, fill, css, text)
+    ).format(_c(at[0]), _c(at[1]), FONT, _c(size), anchor, fill, css, _plain(text))
 
 
-def _svg(key: str, title: str, finding: str, width: float, height: float, marks: Sequence[Markup], css: str) -> Markup:
+def _svg(
+    key: str, title: str, finding: str, width: float, height: float, marks: Sequence[Markup], css: str
+) -> Markup:
     ident = re.sub(r"[^a-z0-9-]+", "-", key.lower())
     return Markup(
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}" class="chart {css}" role="img" '
-        'aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{title}</title><desc id="{id}-d">{desc}</desc>{marks}</svg>'
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}" '
+        'class="chart {css}" role="img" aria-labelledby="{id}-t {id}-d">'
+        '<title id="{id}-t">{title}</title><desc id="{id}-d">{desc}</desc>{marks}</svg>'
     ).format(
-        w=_c(width), h=_c(height), css=css, id=ident, title=escape(title), desc=escape(finding), marks=Markup("").join(marks)
+        w=_c(width),
+        h=_c(height),
+        css=css,
+        id=ident,
+        title=_plain(title),
+        desc=_plain(finding),
+        marks=Markup("").join(marks),
     )
+
+
+def _plain(text: str) -> str:
+    """Text without characters that XML forbids or that cannot be seen; escaping is Markup's."""
+    return "".join(c for c in text if c.isprintable() or unicodedata.category(c) == "Zs")
 
 
 def _c(number: float) -> str:

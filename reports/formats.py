@@ -1,13 +1,16 @@
-"""Every figure that a report prints: rounding, signs, units, dates. Each function is a filter of the templates.
+"""Every figure that a report prints: rounding, signs, units, dates. Each function is a filter of the
+templates.
 
-Rounding is half up (half away from zero) on decimals. A minus is U+2212; a unit stands a thin space (U+2009) away, which
-Inter has (it lacks the narrow no-break space). `None` prints as "n/a" or, where it stands for an unknown cost, "not known".
+Rounding is half up (half away from zero) on decimals. A minus is U+2212; a unit stands a thin space
+(U+2009) away, which Inter has (it lacks the narrow no-break space). `None` prints as "n/a" or, where it
+stands for an unknown cost, "not known".
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 
@@ -24,7 +27,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _COMPACT = ((Decimal("1e12"), "T"), (Decimal("1e9"), "B"), (Decimal("1e6"), "M"))
 
 
-def rounded(value: Number, places: int) -> Decimal:
+def rounded(value: Decimal | int, places: int) -> Decimal:
     """`value` to `places` decimals, half away from zero; never a negative zero."""
     result = _EXACT.quantize(Decimal(value), Decimal(1).scaleb(-places))
     return abs(result) if result == 0 else result
@@ -45,7 +48,7 @@ def average(value: Number | None, missing: str = MISSING) -> str:
     """A mean of counts: one decimal below 100, where it still says something."""
     if value is None:
         return missing
-    return _number(value, 1 if abs(value) < 100 and value != int(value) else 0)
+    return _number(value, 1 if abs(Decimal(value)) < 100 and value != int(value) else 0)
 
 
 def compact(value: Number | None, missing: str = MISSING) -> str:
@@ -53,7 +56,7 @@ def compact(value: Number | None, missing: str = MISSING) -> str:
     if value is None:
         return missing
     for size, unit in _COMPACT:
-        if rounded(abs(value), 0) >= size:
+        if rounded(abs(Decimal(value)), 0) >= size:
             scaled = Decimal(value) / size
             places = 2 if abs(scaled) < 10 else 1 if abs(scaled) < 100 else 0
             return f"{_number(scaled, places)}{THIN}{unit}"
@@ -102,7 +105,7 @@ def milliseconds(value: Number | None, missing: str = MISSING) -> str:
     """A latency: 873 ms, 2.31 s, 14.8 s, 184 s."""
     if value is None:
         return missing
-    if rounded(abs(value), 0) < 1000:
+    if rounded(abs(Decimal(value)), 0) < 1000:
         return f"{_number(value)}{THIN}ms"
     return seconds(Decimal(value) / 1000)
 
@@ -111,10 +114,12 @@ def seconds(value: Number | None, missing: str = MISSING) -> str:
     """A duration: 2.31 s, 14.8 s, 184 s, 12.5 min, 3.2 h."""
     if value is None:
         return missing
-    if abs(value) < 600:
-        places = 2 if rounded(abs(value), 2) < 10 else 1 if rounded(abs(value), 1) < 100 else 0
+    if abs(Decimal(value)) < 600:
+        places = (
+            2 if rounded(abs(Decimal(value)), 2) < 10 else 1 if rounded(abs(Decimal(value)), 1) < 100 else 0
+        )
         return f"{_number(value, places)}{THIN}s"
-    if abs(value) < 36000:
+    if abs(Decimal(value)) < 36000:
         return f"{_number(Decimal(value) / 60, 1)}{THIN}min"
     return f"{_number(Decimal(value) / 3600, 1)}{THIN}h"
 
@@ -199,7 +204,8 @@ def safe_label(value: str | None, cap: int = 48, missing: str = MISSING) -> str:
     kept = "".join(
         " " if character.isspace() else character
         for character in _HIDDEN.sub("", value[: 20 * cap])
-        if character.isspace() or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+        if character.isspace()
+        or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
     )
     text = " ".join(kept.split())
     if not text:
@@ -212,7 +218,7 @@ def words(value: str | None, missing: str = MISSING) -> str:
     return missing if value is None else safe_label(value.replace("_", " "))
 
 
-_UNITS = {
+_UNITS: dict[str, Callable[[Number | None], str]] = {
     "count": count,
     "credits": count,
     "tokens": compact,
@@ -226,8 +232,28 @@ _UNITS = {
 FILTERS = {
     function.__name__: function
     for function in (
-        count, average, compact, percent, signed_percent, signed_points, usd, signed_usd, unit_usd, milliseconds, seconds,
-        factor, figure, mean_figure, limits, change_figure, day, moment, days_between, iso_week, short_week, safe_label,
+        count,
+        average,
+        compact,
+        percent,
+        signed_percent,
+        signed_points,
+        usd,
+        signed_usd,
+        unit_usd,
+        milliseconds,
+        seconds,
+        factor,
+        figure,
+        mean_figure,
+        limits,
+        change_figure,
+        day,
+        moment,
+        days_between,
+        iso_week,
+        short_week,
+        safe_label,
         words,
     )
-}  # fmt: skip
+}

@@ -1,18 +1,21 @@
 """HTML to PDF: the only module that knows WeasyPrint. Same HTML, same bytes.
 
-Closed on purpose: a document's assets come from memory, any other address stops the render; the machine's own fonts are
-hidden from it; a WeasyPrint warning is an error, since what it ignores goes out as a hole in the page.
+Closed on purpose: a document's assets come from memory, any other address stops the render; the machine's
+own fonts are hidden from it; a WeasyPrint warning is an error, since what it ignores goes out as a hole
+in the page.
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +26,13 @@ _PACKAGES = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fontconfig"
 _MEDIA = {".css": "text/css", ".woff2": "font/woff2"}
 
 
-def write_pdf(html: str, *, assets: Mapping[str, bytes], as_of: datetime) -> bytes:
-    """The PDF of `html`, tagged; `assets` are what its `asset:` addresses may name, `as_of` is its only date."""
-    with _ONE_AT_A_TIME, _closed_environment(as_of), _warnings() as warnings:
+def write_pdf(html: str, *, assets: Mapping[str, bytes], fallback_font: Path, as_of: datetime) -> bytes:
+    """The PDF of `html`, tagged.
+
+    `assets` are what its `asset:` addresses may name, `fallback_font` (WOFF2) draws what the document's
+    own fonts lack, `as_of` is its only date.
+    """
+    with _ONE_AT_A_TIME, _closed_environment(as_of, fallback_font), _warnings() as warnings:
         weasyprint = _weasyprint()
         pdf: bytes = weasyprint.HTML(string=html, base_url="asset:/", url_fetcher=_fetcher(assets)).write_pdf(
             font_config=_font_configuration(), pdf_variant="pdf/ua-1", finisher=_scope_headers
@@ -74,15 +81,29 @@ def _font_configuration() -> Any:
     return FontConfiguration()
 
 
+@cache
+def _decompressed(font: Path) -> bytes:
+    from fontTools.ttLib import woff2  # type: ignore[import-untyped]
+
+    plain = io.BytesIO()
+    woff2.decompress(io.BytesIO(font.read_bytes()), plain)
+    return plain.getvalue()
+
+
 @contextmanager
-def _closed_environment(as_of: datetime) -> Iterator[None]:
-    """A fontconfig that lists no font of this machine, and a clock that stands at `as_of`."""
+def _closed_environment(as_of: datetime, fallback_font: Path) -> Iterator[None]:
+    """A fontconfig that lists one font and none of this machine's, and a clock that stands at `as_of`."""
     with tempfile.TemporaryDirectory(prefix="almanac-fonts-") as folder:
         configuration = Path(folder, "fonts.conf")
-        configuration.write_text(f"<fontconfig><cachedir>{folder}/cache</cachedir></fontconfig>\n", encoding="utf-8")
+        configuration.write_text(
+            f"<fontconfig><dir>{folder}</dir><cachedir>{folder}/cache</cachedir></fontconfig>\n",
+            encoding="utf-8",
+        )
+        # Pango crashes the process where it finds no font at all, and cannot read WOFF2 from a folder
+        Path(folder, "fallback.ttf").write_bytes(_decompressed(fallback_font))
         wanted = {
             "FONTCONFIG_FILE": str(configuration),
-            "SOURCE_DATE_EPOCH": str(int(as_of.replace(tzinfo=timezone.utc).timestamp())),
+            "SOURCE_DATE_EPOCH": str(int(as_of.replace(tzinfo=UTC).timestamp())),
         }
         before = {name: os.environ.get(name) for name in wanted}
         # loaded with the machine's fonts: WeasyPrint warns on import when it finds none
@@ -92,7 +113,9 @@ def _closed_environment(as_of: datetime) -> Iterator[None]:
             yield
         except BaseException as error:
             if type(error).__name__ == "FatalURLFetchingError":
-                raise ReportError(f"the document asked for {str(error)[:200]!r}, which is not one of its assets") from None
+                raise ReportError(
+                    f"the document asked for {str(error)[:200]!r}, which is not one of its assets"
+                ) from None
             raise
         finally:
             for name, value in before.items():

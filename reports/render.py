@@ -1,7 +1,7 @@
 """The weekly review as one HTML page and one PDF, from one template.
 
-Draws the pictures, names the filters, and chooses the style sheets of each medium; decides no figure. Names that users
-chose reach the page through `safe_label` and autoescaping, and never through `Markup`.
+Draws the pictures, names the filters, and chooses the style sheets of each medium; decides no figure.
+Names that users chose reach the page through `safe_label` and autoescaping, and never through `Markup`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from reports.weekly import Kpi, WeeklyReview
 __all__ = ["Pictures", "render_weekly_html", "render_weekly_pdf", "safe_label"]
 
 HERE = Path(__file__).parent
+FALLBACK_FONT = HERE / "fonts" / "DejaVuSans.woff2"
 Medium = Literal["screen", "print"]
 
 # What each medium is made of, in cascade order.
@@ -56,22 +57,33 @@ def render_weekly_html(review: WeeklyReview) -> str:
 
 def render_weekly_pdf(review: WeeklyReview) -> bytes:
     """The same review on A4; the same bytes for the same review."""
-    return pdf.write_pdf(_render(review, "print"), assets=_assets(), as_of=review.verdict.built_at_as_of)
+    return pdf.write_pdf(
+        _drawable(_render(review, "print")),
+        assets=_assets(),
+        fallback_font=FALLBACK_FONT,
+        as_of=review.verdict.built_at_as_of,
+    )
 
 
 def _render(review: WeeklyReview, medium: Medium) -> str:
     kpis = {kpi.metric: kpi for kpi in review.kpis}
-    html = _environment().get_template("weekly.html.j2").render(
-        review=review,
-        medium=medium,
-        style=_style(medium),
-        kpi=kpis,
-        groups=tuple((name, tuple(rows)) for name, rows in groupby(review.kpis, lambda kpi: kpi.metric_group)),
-        headlines=_in_order(review.kpis, lambda kpi: kpi.headline_position),
-        driver_tables=tuple(
-            (name, tuple(rows)) for name, rows in groupby(review.drivers, lambda driver: driver.dimension)
-        ),
-        pictures=_pictures(review),
+    html = (
+        _environment()
+        .get_template("weekly.html.j2")
+        .render(
+            review=review,
+            medium=medium,
+            style=_style(medium),
+            kpi=kpis,
+            groups=tuple(
+                (name, tuple(rows)) for name, rows in groupby(review.kpis, lambda kpi: kpi.metric_group)
+            ),
+            headlines=_in_order(review.kpis, lambda kpi: kpi.headline_position),
+            driver_tables=tuple(
+                (name, tuple(rows)) for name, rows in groupby(review.drivers, lambda driver: driver.dimension)
+            ),
+            pictures=_pictures(review),
+        )
     )
     return re.sub(r"\n\s*\n+", "\n", html)
 
@@ -88,9 +100,13 @@ def _pictures(review: WeeklyReview) -> Pictures:
     fastest = min((row.latency_p50_ms for row in review.latency), default=Decimal(0))
     slowest = max((row.latency_p99_ms for row in review.latency), default=Decimal(0))
 
-    def cost_bars(section: str, rows: Iterable[tuple[int, str | None, Decimal | None, Decimal | None]]) -> dict[int, Markup]:
+    def cost_bars(
+        section: str, rows: Iterable[tuple[int, str | None, Decimal | None, Decimal | None]]
+    ) -> dict[int, Markup]:
         drawn = [(place, safe_label(name), now, before) for place, name, now, before in rows]
-        top = max((figure for _, _, *pair in drawn for figure in pair if figure is not None), default=Decimal(0))
+        top = max(
+            (figure for _, _, *pair in drawn for figure in pair if figure is not None), default=Decimal(0)
+        )
         return {
             place: charts.bar_pair(
                 f"{section}-{place}",
@@ -117,14 +133,25 @@ def _pictures(review: WeeklyReview) -> Pictures:
             for driver in review.drivers
         },
         models=cost_bars(
-            "model", ((r.list_position, r.model, r.client_cost_usd, r.previous_client_cost_usd) for r in review.models)
+            "model",
+            (
+                (r.list_position, r.model, r.client_cost_usd, r.previous_client_cost_usd)
+                for r in review.models
+            ),
         ),
         teams=cost_bars(
-            "team", ((r.list_position, r.team_id, r.client_cost_usd, r.previous_client_cost_usd) for r in review.teams)
+            "team",
+            (
+                (r.list_position, r.team_id, r.client_cost_usd, r.previous_client_cost_usd)
+                for r in review.teams
+            ),
         ),
         job_types=cost_bars(
             "job-type",
-            ((r.list_position, r.job_type, r.client_cost_usd, r.previous_client_cost_usd) for r in review.job_types),
+            (
+                (r.list_position, r.job_type, r.client_cost_usd, r.previous_client_cost_usd)
+                for r in review.job_types
+            ),
         ),
         credits={
             row.list_position: charts.bullet(
@@ -140,7 +167,8 @@ def _pictures(review: WeeklyReview) -> Pictures:
             row.list_position: charts.spread(
                 f"latency-{row.list_position}",
                 f"{safe_label(row.model_group)}: median, 95th and 99th percentile",
-                f"p50 {formats.milliseconds(row.latency_p50_ms)}, p95 {formats.milliseconds(row.latency_p95_ms)}, "
+                f"p50 {formats.milliseconds(row.latency_p50_ms)}, "
+                f"p95 {formats.milliseconds(row.latency_p95_ms)}, "
                 f"p99 {formats.milliseconds(row.latency_p99_ms)}; logarithmic scale.",
                 row.latency_p50_ms,
                 row.latency_p95_ms,
@@ -207,15 +235,32 @@ def _environment() -> Environment:
 @cache
 def _assets() -> Mapping[str, bytes]:
     """What a document may name as `asset:<file>`: the bundled fonts."""
-    return {path.name: path.read_bytes() for path in sorted((HERE / "fonts").glob("*.woff2"))}
+    return {path.name: path.read_bytes() for path in sorted((HERE / "fonts").glob("Inter-*.woff2"))}
+
+
+def _drawable(html: str) -> str:
+    """The page with U+FFFD for what no bundled font can draw: a name must not stop a review."""
+    drawn = _drawn_characters()
+    return "".join(
+        character if character < "\x80" or ord(character) in drawn else "\N{REPLACEMENT CHARACTER}"
+        for character in html
+    )
+
+
+@cache
+def _drawn_characters() -> frozenset[int]:
+    from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
+
+    return frozenset().union(*(TTFont(path).getBestCmap() for path in (HERE / "fonts").glob("*.woff2")))
 
 
 @cache
 def _style(medium: Medium) -> Markup:
-    """The style sheets of a medium. A page on its own carries its fonts as data; a browser has its own fallback font."""
+    """The style sheets of a medium; a page on its own carries its fonts as data."""
     css = "\n".join((HERE / "styles" / f"{name}.css").read_text(encoding="utf-8") for name in STYLES[medium])
     if medium == "screen":
-        css = re.sub(r"/\* print only \*/.*?/\* end \*/", "", css, flags=re.DOTALL)
         for name, content in _assets().items():
-            css = css.replace(f"asset:{name}", "data:font/woff2;base64," + base64.b64encode(content).decode("ascii"))
-    return Markup(css)  # noqa: S704  our own files
+            css = css.replace(
+                f"asset:{name}", "data:font/woff2;base64," + base64.b64encode(content).decode("ascii")
+            )
+    return Markup(css)

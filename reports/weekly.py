@@ -1,7 +1,8 @@
-"""What the weekly performance review of the platform is given: one frozen object, every figure decided in SQL.
+"""What the weekly performance review of the platform is given: one frozen object, every figure decided in
+SQL.
 
-Field names are the column names of the models in schema `reviews`. `None` means that the figure does not exist or is
-not known; it is never a zero. Money is USD, rates are fractions, latency is in milliseconds.
+Field names are the column names of the models in schema `reviews`. `None` means that the figure does not
+exist or is not known; it is never a zero. Money is USD, rates are fractions, latency is in milliseconds.
 """
 
 from __future__ import annotations

@@ -71,7 +71,9 @@ def raw_columns(table: str) -> str:
     return ", ".join(f"{name} {SQL_TYPES[kind]}" for name, kind in RAW_COLUMNS[table].items())
 
 
-def load_raw(connection: duckdb.DuckDBPyConnection, tables: dict[str, pandas.DataFrame], as_of: datetime) -> None:
+def load_raw(
+    connection: duckdb.DuckDBPyConnection, tables: dict[str, pandas.DataFrame], as_of: datetime
+) -> None:
     """Fill schema raw of the current catalog as one landing at `as_of` would."""
     for table in [*RAW_COLUMNS, *VERSION_COLUMNS]:
         connection.execute(f"create table raw.{table} ({raw_columns(table)})")
@@ -124,7 +126,9 @@ class CompiledMarts:
                 name
                 for name, node in nodes.items()
                 if name not in done
-                and all(parent in done or parent not in nodes for parent in node["depends_on"].get("nodes", []))
+                and all(
+                    parent in done or parent not in nodes for parent in node["depends_on"].get("nodes", [])
+                )
             ]
             for name in ready:
                 self.statements.extend(_statements(nodes[name]))
@@ -137,14 +141,18 @@ class CompiledMarts:
         """Build every mart of the raw `tables`; the connection's current catalog holds them."""
         connection = duckdb.connect()
         connection.execute("set TimeZone = 'UTC'; set threads = 1")
-        connection.execute("attach ':memory:' as landing; attach ':memory:' as warehouse; create schema landing.raw")
+        connection.execute(
+            "attach ':memory:' as landing; attach ':memory:' as warehouse; create schema landing.raw"
+        )
         connection.execute("use landing")
         load_raw(connection, tables, as_of)
         connection.execute("use warehouse")
         for schema in self.schemas:
             connection.execute(f"create schema {schema}")
         for statement in self.statements:
-            connection.execute(statement.replace(AS_OF_MARK, str(as_of)).replace(ZONE_MARK, reporting_timezone))
+            connection.execute(
+                statement.replace(AS_OF_MARK, str(as_of)).replace(ZONE_MARK, reporting_timezone)
+            )
         return connection
 
 
@@ -177,8 +185,16 @@ def compile_project(target_path: Path, *, as_of: str, reporting_timezone: str) -
     }
     options = ["--profiles-dir", str(ROOT), "--project-dir", str(ROOT), "--vars", variables]
     options += ["--target-path", str(target_path), "--log-path", str(target_path), "--no-introspect"]
-    command = [str(Path(sys.executable).with_name("dbt")), "--quiet", "compile", *options, "--no-populate-cache"]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    command = [
+        str(Path(sys.executable).with_name("dbt")),
+        "--quiet",
+        "compile",
+        *options,
+        "--no-populate-cache",
+    ]
+    result = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     manifest: dict[str, Any] = json.loads((target_path / "manifest.json").read_text(encoding="utf-8"))
     return manifest

@@ -15,12 +15,13 @@
         usage.cancelled_job_count as cancelled_jobs,
         usage.client_cost_usd as total_cost_usd,
         usage.total_tokens,
-        breakdown.job_type_breakdown,
+        coalesce(breakdown.job_type_breakdown, '{}') as job_type_breakdown,
         {{ as_of() }} as calculated_at
 
     from {{ ref('team_usage_' ~ period_type) }} as usage
 
-    inner join (
+    -- a team with credits only has no job types
+    left join (
         select
             team_id,
             period_start_date,
@@ -31,6 +32,9 @@
             ) || '}' as job_type_breakdown
 
         from {{ ref('job_type_usage_' ~ period_type) }}
+        where
+            job_count > 0
+            or call_count > 0
         group by team_id, period_start_date
     ) as breakdown
         on

@@ -37,16 +37,6 @@ breaks as (
 
 ),
 
-teams as (
-
-    select
-        team_id,
-        credits_per_dollar
-
-    from {{ ref('dim_teams') }}
-
-),
-
 compared as (
 
     select
@@ -64,7 +54,7 @@ compared as (
     inner join ledgers
         on balances.team_id = ledgers.team_id
 
-    inner join teams
+    inner join {{ ref('dim_teams') }} as teams
         on balances.team_id = teams.team_id
 
     -- a team whose chain is whole

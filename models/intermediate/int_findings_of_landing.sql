@@ -1,46 +1,26 @@
 {#- Grain: one row per finding of the last landing, and per row from the future. -#}
-with
+select
+    rule,
+    table_name,
+    row_key,
+    cast(null as numeric(28, 8)) as dollars,
+    affected_row_count,
+    created_at
 
-landing_findings as (
+from {{ ref('stg_saas__landing_findings') }}
+{% for table_name, key in [
+    ('jobs', 'job_id'), ('llm_calls', 'call_id'), ('credit_transactions', 'transaction_id'),
+] %}
+union all
 
-    select
-        rule,
-        table_name,
-        row_key,
-        cast(null as numeric(28, 8)) as dollars,
-        affected_row_count,
-        created_at
+select
+    'future_row' as rule,
+    '{{ table_name }}' as table_name,
+    {{ key }} as row_key,
+    cast(null as numeric(28, 8)) as dollars,
+    1 as affected_row_count,
+    created_at
 
-    from {{ ref('stg_saas__landing_findings') }}
-
-),
-
-future_rows as (
-
-    {% for table_name, key in [
-        ('jobs', 'job_id'), ('llm_calls', 'call_id'), ('credit_transactions', 'transaction_id'),
-    ] -%}
-    select
-        'future_row' as rule,
-        '{{ table_name }}' as table_name,
-        {{ key }} as row_key,
-        cast(null as numeric(28, 8)) as dollars,
-        1 as affected_row_count,
-        created_at
-
-    from {{ ref('stg_saas__' ~ table_name) }}
-    where created_at > {{ as_of() }} + interval '{{ var("future_row_minutes") }} minutes'
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
-
-),
-
-final as (
-
-    select * from landing_findings
-    union all
-    select * from future_rows
-
-)
-
-select * from final
+from {{ ref('stg_saas__' ~ table_name) }}
+where created_at > {{ as_of() }} + interval '{{ var("future_row_minutes") }} minutes'
+{% endfor %}

@@ -12,13 +12,14 @@ ledger_rows as (
     select
         *,
         {%- for distance in lookback %}
-        lag(credits_before, {{ distance }}) over (partition by team_id order by ledger_position) as before_{{ distance }}_back,
-        lag(credits_after, {{ distance + 1 }}) over (partition by team_id order by ledger_position) as after_{{ distance }}_back,
-        lead(credits_after, {{ distance }}) over (partition by team_id order by ledger_position) as after_{{ distance }}_ahead
+        lag(credits_before, {{ distance }}) over ledger as before_{{ distance }}_back,
+        lag(credits_after, {{ distance + 1 }}) over ledger as after_{{ distance }}_back,
+        lead(credits_after, {{ distance }}) over ledger as after_{{ distance }}_ahead
         {{- "," if not loop.last }}
         {%- endfor %}
 
     from {{ ref('int_ledger_rows_chained') }}
+    window ledger as (partition by team_id order by ledger_position)
 
 ),
 
@@ -45,10 +46,12 @@ unlinked as (
         team_id,
         job_id,
         case
-            when credits_before in ({% for distance in lookback %}before_{{ distance }}_back{{ ", " if not loop.last }}{% endfor %}) then 'fork'
-            when
-                credits_before in ({% for distance in lookback %}after_{{ distance }}_back, after_{{ distance }}_ahead{{ ", " if not loop.last }}{% endfor %})
-                then 'reordered'
+            {%- for distance in lookback %}
+            when credits_before = before_{{ distance }}_back then 'fork'
+            {%- endfor %}
+            {%- for distance in lookback %}
+            when credits_before in (after_{{ distance }}_back, after_{{ distance }}_ahead) then 'reordered'
+            {%- endfor %}
             else 'gap'
         end as break_type,
         running_balance as expected,

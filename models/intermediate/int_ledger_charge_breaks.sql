@@ -22,17 +22,6 @@ deductions as (
 
 ),
 
-jobs as (
-
-    select
-        job_id,
-        outcome,
-        is_credit_applied
-
-    from {{ ref('int_jobs_attributed') }}
-
-),
-
 deductions_with_jobs as (
 
     select
@@ -43,7 +32,7 @@ deductions_with_jobs as (
     from deductions
 
     -- the job was deleted, or the row names none
-    left join jobs
+    left join {{ ref('int_jobs_attributed') }} as jobs
         on deductions.job_id = jobs.job_id
 
 ),

@@ -43,7 +43,9 @@ checked as (
         (
             unusable_columns like '%,provider_cost_usd,%' or coalesce(abs(provider_cost_usd) > 99.99999999, false)
         ) as has_unusable_provider_cost,
-        (unusable_columns like '%,cost_usd,%' or coalesce(abs(cost_usd) > 9999.999999, false)) as has_unusable_legacy_cost,
+        (
+            unusable_columns like '%,cost_usd,%' or coalesce(abs(cost_usd) > 9999.999999, false)
+        ) as has_unusable_legacy_cost,
         (
             unusable_columns like '%,client_cost_usd,%'
             or coalesce(client_cost_usd not between 0 and 99.99999999, false)

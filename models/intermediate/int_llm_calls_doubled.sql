@@ -4,36 +4,16 @@
 
     Both rows are written within milliseconds (13 pairs recorded, at most 1.4 ms apart).
 -#}
-with
+select distinct failures.call_id
+from {{ ref('stg_saas__llm_calls') }} as failures
 
-calls as (
+inner join {{ ref('stg_saas__llm_calls') }} as successes
+    on
+        failures.job_id = successes.job_id
+        and failures.model_group = successes.model_group
+        and successes.error is null
+        and successes.created_at between failures.created_at - interval '1 second' and failures.created_at
 
-    select
-        call_id,
-        job_id,
-        model_group,
-        error,
-        created_at
-
-    from {{ ref('stg_saas__llm_calls') }}
-    where created_at < {{ as_of() }}
-
-),
-
-final as (
-
-    select distinct failures.call_id
-    from calls as failures
-
-    inner join calls as successes
-        on
-            failures.job_id = successes.job_id
-            and failures.model_group = successes.model_group
-            and successes.error is null
-            and successes.created_at between failures.created_at - interval '1 second' and failures.created_at
-
-    where failures.error like '%list index out of range%'
-
-)
-
-select * from final
+where
+    failures.error like '%list index out of range%'
+    and failures.created_at < {{ as_of() }}

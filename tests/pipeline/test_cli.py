@@ -136,19 +136,6 @@ def test_a_second_writer_exits_75(tmp_path: Path) -> None:
         pass
 
 
-def test_demo_and_own_data_never_share_a_folder(tmp_path: Path) -> None:
-    with duckdb.connect(str(tmp_path / "landing.duckdb")) as connection:
-        connection.execute("create schema raw")
-        connection.execute(
-            "create table raw.landings as select 1 as landing_number, timestamp '2026-11-23' as as_of"
-        )
-    assert almanac("demo", data_dir=tmp_path).returncode == 2
-    (tmp_path / "this-is-the-demo.txt").touch()
-    run = almanac("nightly", "--source", str(tmp_path), "--as-of", AS_OF, data_dir=tmp_path)
-    assert run.returncode == 2
-    assert "--data-dir" in run.stderr
-
-
 def test_an_unexpected_error_leaves_its_traceback_in_a_log_without_secrets(data_dir: Path) -> None:
     code = (
         "import sys, flows.query\n"

@@ -18,30 +18,6 @@ jobs as (
 
 ),
 
-team_versions as (
-
-    select
-        team_id,
-        organization_id,
-        valid_from,
-        valid_to
-
-    from {{ ref('int_team_versions') }}
-
-),
-
-ledger_organizations as (
-
-    select
-        team_id,
-        organization_id,
-        valid_from,
-        valid_to
-
-    from {{ ref('int_ledger_organizations') }}
-
-),
-
 first_breaks as (
 
     select
@@ -71,7 +47,9 @@ final as (
         ledger_rows.credits_signed,
         ledger_rows.credits_before,
         ledger_rows.credits_after,
-        case when ledger_rows.movement = 'payment' then {{ dollars_in_reason('ledger_rows.reason') }} end as payment_usd,
+        case
+            when ledger_rows.movement = 'payment' then {{ dollars_in_reason('ledger_rows.reason') }}
+        end as payment_usd,
         ledger_rows.reason,
         ledger_rows.ledger_position,
         coalesce(first_breaks.break_type, 'ok') as ledger_status,
@@ -84,13 +62,13 @@ final as (
     left join jobs
         on ledger_rows.job_id = jobs.job_id
 
-    left join team_versions
+    left join {{ ref('int_team_versions') }} as team_versions
         on
             ledger_rows.team_id = team_versions.team_id
             and ledger_rows.created_at >= team_versions.valid_from
             and (ledger_rows.created_at < team_versions.valid_to or team_versions.valid_to is null)
 
-    left join ledger_organizations
+    left join {{ ref('int_ledger_organizations') }} as ledger_organizations
         on
             ledger_rows.team_id = ledger_organizations.team_id
             and ledger_rows.created_at >= ledger_organizations.valid_from

@@ -13,12 +13,12 @@ select
     {{- "," if not loop.last }}
     {%- endfor %}
 
-from {{ ref('int_dashboard_windows') }} as today
+from {{ ref('int_activity_aggregated_to_windows') }} as today
 
-inner join {{ ref('int_dashboard_windows') }} as yesterday
+inner join {{ ref('int_activity_aggregated_to_windows') }} as yesterday
     on yesterday.dashboard_window = 'yesterday'
 
-inner join {{ ref('int_dashboard_windows') }} as last_week
+inner join {{ ref('int_activity_aggregated_to_windows') }} as last_week
     on last_week.dashboard_window = 'last_week'
 
 where today.dashboard_window = 'today'

@@ -1,0 +1,187 @@
+"""The charts: whatever the figures, every coordinate is a number inside the view box, and the text says
+what they are.
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from reports import charts
+
+SVG = "{http://www.w3.org/2000/svg}"
+D = Decimal
+
+values = st.one_of(
+    st.none(),
+    st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**13), max_value=10**13, places=8),
+    st.sampled_from([D(0), D("1e12"), D("-1e12"), D("1e-8"), math.nan, math.inf]),
+)
+series = st.lists(values, max_size=13)
+labels = st.text(max_size=40)
+
+
+def check(picture: Markup) -> ElementTree.Element:
+    """The picture's root, after all that must hold of every picture."""
+    root = ElementTree.fromstring(str(picture))
+    _, _, width, height = (float(number) for number in root.attrib["viewBox"].split())
+    assert root.attrib["role"] == "img"
+    ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
+    assert root.attrib["aria-labelledby"].split() == ids
+    assert [element.tag for element in root][:2] == [f"{SVG}title", f"{SVG}desc"]
+    assert "style=" not in picture
+    assert "nan" not in re.sub(r">[^<]*<", "><", picture).lower()
+    for x, y in _points(root):
+        assert -0.01 <= x <= width + 0.01, (x, width)
+        assert -0.01 <= y <= height + 0.01, (y, height)
+    for number in re.findall(r'(?:x|y|x1|y1|x2|y2|cx|cy|r|width|height|points|d)="([^"]*)"', picture):
+        assert not re.search(r"\.\d{3}", number), number
+    return root
+
+
+def _points(root: ElementTree.Element) -> list[tuple[float, float]]:
+    found: list[tuple[float, float]] = []
+    for element in root.iter():
+        at = {
+            name: float(value) for name, value in element.attrib.items() if re.fullmatch(r"-?[\d.]+", value)
+        }
+        kind = element.tag.removeprefix(SVG)
+        if kind == "rect":
+            assert at["width"] >= 0
+            assert at["height"] >= 0
+            found += [(at["x"], at["y"]), (at["x"] + at["width"], at["y"] + at["height"])]
+        elif kind == "line":
+            found += [(at["x1"], at["y1"]), (at["x2"], at["y2"])]
+        elif kind == "circle":
+            found += [(at["cx"] + sign * at["r"], at["cy"] + sign * at["r"]) for sign in (1, -1)]
+        elif kind == "text":
+            found.append((at["x"], at["y"]))
+        elif kind in ("polyline", "path"):
+            numbers = [
+                float(number)
+                for number in re.findall(
+                    r"-?[\d.]+", element.attrib.get("points", element.attrib.get("d", ""))
+                )
+            ]
+            found += list(zip(numbers[::2], numbers[1::2], strict=True))
+    return found
+
+
+def _process(numbers: Sequence[charts.Value], **arguments: object) -> Markup:
+    names = [f"W{index}" for index in range(len(numbers))]
+    return charts.process_chart("key", "t", "d", numbers, names, figure=str, **arguments)  # type: ignore[arg-type]
+
+
+@given(series, values, values, values, st.sampled_from(["bad", "good", "neutral", "none"]), st.booleans())
+def test_lines_stay_inside(
+    numbers: list[charts.Value],
+    lower: charts.Value,
+    mean: charts.Value,
+    upper: charts.Value,
+    tone: str,
+    is_signal: bool,
+) -> None:
+    known = sorted(number for number in (lower, mean, upper) if number is not None and math.isfinite(number))
+    low, mid, high = known if len(known) == 3 else (None, None, None)
+    check(
+        charts.sparkline(
+            "k", "t", "d", numbers, lower=low, mean=mid, upper=high, tone=tone, is_signal=is_signal
+        )
+    )
+    check(_process(numbers, lower=low, mean=mid, upper=high, tone=tone, is_signal=is_signal))
+
+
+@given(values, values, values, values, labels)
+def test_bars_stay_inside(
+    now: charts.Value, before: charts.Value, top: charts.Value, third: charts.Value, name: str
+) -> None:
+    check(charts.bar_pair("k", name, "d", now, before, maximum=top))
+    check(charts.bars("k", "t", name, [(name, now, before), ("b", third, None)], figure=str))
+    check(charts.contribution("k", "t", "d", now, extent=top))
+    check(charts.bullet("k", "t", "d", now, marker=before, tone="bad"))
+    check(charts.spread("k", "t", "d", now, before, third, minimum=D(1), maximum=top))
+
+
+SHAPES: dict[str, list[charts.Value]] = {
+    "constant": [D(5)] * 13,
+    "one point": [D(5)],
+    "nothing": [],
+    "all null": [None] * 13,
+    "enormous": [D("1e12"), D("1e12") + 1, D(0)],
+    "negative": [D(-5), D(-3), D(-9)],
+    "a gap": [D(1), None, D(2), None, None, D(3)],
+}
+
+
+@pytest.mark.parametrize("numbers", SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.parametrize("draw", [lambda numbers: charts.sparkline("k", "t", "d", numbers), _process])
+def test_odd_series_are_drawn(
+    numbers: list[charts.Value], draw: Callable[[list[charts.Value]], Markup]
+) -> None:
+    root = check(draw(numbers))
+    runs = "".join("x" if number is not None else " " for number in numbers).split()
+    assert len(list(root.iter(f"{SVG}polyline"))) == len([run for run in runs if len(run) > 1])
+
+
+def test_time_runs_to_the_right() -> None:
+    root = check(_process([D(number) for number in (3, 1, 2, 9, 4)]))
+    line = next(root.iter(f"{SVG}polyline")).attrib["points"]
+    across = [float(point.split(",")[0]) for point in line.split()]
+    assert across == sorted(set(across))
+
+
+def test_a_missing_week_says_so_when_nothing_is_known() -> None:
+    assert "no figures in these weeks" in _process([None, None])
+
+
+def test_a_signal_is_a_diamond_and_a_normal_week_a_dot() -> None:
+    limits = {"lower": D(0), "mean": D(1), "upper": D(2)}
+    assert "<path" in _process([D(1), D(3)], tone="bad", is_signal=True, **limits)
+    assert "<path" not in _process([D(1), D(2)], tone="none", is_signal=False, **limits)
+
+
+def test_limit_labels_never_overlap() -> None:
+    root = check(_process([D(0), D(1000)], lower=D("0.1"), mean=D("0.2"), upper=D("0.3")))
+    heights = sorted(
+        float(text.attrib["y"]) for text in root.iter(f"{SVG}text") if text.text in ("0.1", "0.2", "0.3")
+    )
+    assert all(below - above >= 11 for above, below in pairwise(heights))
+
+
+def test_hostile_text_is_escaped_and_long_text_cut() -> None:
+    name = '<script>alert("x")</script>' + "y" * 10_000
+    picture = charts.bars("k", name, name, [(name, D(1), D(1))], figure=lambda _: name)
+    assert "<script" not in picture
+    assert max(len(text.text or "") for text in check(picture).iter(f"{SVG}text")) < 40
+
+
+def test_an_id_holds_only_harmless_characters() -> None:
+    assert 'id="a-b-c-t"' in charts.sparkline('A "b"/c', "t", "d", [])
+
+
+def test_the_same_figures_give_the_same_picture() -> None:
+    assert _process([D(1), D(2)]) == _process([D(1), D(2)])
+
+
+def test_a_sparkline_is_this_text() -> None:
+    drawn = charts.sparkline("jobs", "Jobs", "3.", [D(1), D(2), D(3)], lower=D(0), mean=D(2), upper=D(4))
+    assert str(drawn).replace("><", ">\n<").splitlines() == [
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 20" width="96" height="20" '
+        'class="chart spark" role="img" aria-labelledby="jobs-t jobs-d">',
+        '<title id="jobs-t">Jobs</title>',
+        '<desc id="jobs-d">3.</desc>',
+        '<rect x="0" y="4" width="96" height="12" fill="#eaeef2" class="c-band"/>',
+        '<line x1="0" y1="10" x2="96" y2="10" stroke="#6e7781" stroke-width="0.7" '
+        'stroke-dasharray="2 2" class="c-mean"/>',
+        '<polyline points="4,13 48,10 92,7" fill="none" stroke="#24527a" stroke-width="1.3" '
+        'stroke-linejoin="round" class="c-actual-line"/>',
+        '<circle cx="92" cy="7" r="2.4" fill="#24527a" class="c-actual"/>',
+        "</svg>",
+    ]
