@@ -189,6 +189,9 @@ def review_weekly(
     week: Annotated[
         str | None, typer.Argument(metavar="[WEEK]", help="An ISO week, such as 2026-W47.")
     ] = None,
+    scope: Annotated[
+        str, typer.Option(metavar="SCOPE", help="Whose review; the platform's is the only one so far.")
+    ] = "platform",
 ) -> None:
     """Render the platform's review of one week.
 
@@ -197,6 +200,8 @@ def review_weekly(
     from flows.periods import parse_week
 
     chosen = parse_week(week) if week is not None else None
+    if scope != "platform":
+        raise UsageError(f"There is no review of the scope {scope!r} yet. Leave --scope out, or give platform.")
     settings = _settings()
     from flows.reviews import render_weekly
 

@@ -48,6 +48,7 @@ class Pictures:
     job_types: Mapping[int, Markup]
     credits: Mapping[int, Markup]
     latency: Mapping[int, Markup]
+    errors: Mapping[int, Markup]
 
 
 def render_weekly_html(review: WeeklyReview) -> str:
@@ -97,6 +98,9 @@ def _in_order(kpis: Iterable[Kpi], position: Callable[[Kpi], int | None]) -> tup
 def _pictures(review: WeeklyReview) -> Pictures:
     cost = "client cost this week over the week before"
     drivers_extent = max((abs(driver.change_usd) for driver in review.drivers), default=Decimal(0))
+    most_failed = max(
+        (max(row.failed_job_count, row.previous_failed_job_count) for row in review.errors), default=0
+    )
     fastest = min((row.latency_p50_ms for row in review.latency), default=Decimal(0))
     slowest = max((row.latency_p99_ms for row in review.latency), default=Decimal(0))
 
@@ -162,6 +166,17 @@ def _pictures(review: WeeklyReview) -> Pictures:
                 tone="bad" if row.tone == "bad" else "none",
             )
             for row in review.credits
+        },
+        errors={
+            row.list_position: charts.bar_pair(
+                f"error-{row.list_position}",
+                f"{formats.words(row.error_class)}: failed jobs this week over the week before",
+                f"{row.failed_job_count} failed this week, {row.previous_failed_job_count} the week before.",
+                row.failed_job_count,
+                row.previous_failed_job_count,
+                maximum=most_failed,
+            )
+            for row in review.errors
         },
         latency={
             row.list_position: charts.spread(

@@ -52,9 +52,9 @@ VERSION_COLUMNS = {
     "landings": "landing_number bigint, as_of timestamp, source_kind varchar",
     "landed_tables": "table_name varchar, rows_read bigint, exact_duplicate_rows bigint, "
     "conflicting_duplicate_rows bigint, rows_landed bigint",
-    "published_usage": "team_id varchar, period_start_date date, job_count bigint, completed_job_count bigint, "
-    "failed_job_count bigint, call_count bigint, total_tokens bigint, provider_cost_usd decimal(28, 8), "
-    "client_cost_usd decimal(28, 8), credits_used bigint, credits_added bigint, built_at_as_of timestamp",
+    "published_usage": "team_id varchar, period_start_date date, job_count bigint, "
+    "completed_job_count bigint, failed_job_count bigint, call_count bigint, total_tokens bigint, "
+    "provider_cost_usd decimal(28, 8), client_cost_usd decimal(28, 8), credits_used bigint, credits_added bigint, built_at_as_of timestamp",
     "published_restatements": "team_id varchar, period_start_date date, measure varchar, "
     "old_value decimal(28, 8), new_value decimal(28, 8), cause varchar, published_as_of timestamp, "
     "restated_as_of timestamp",
@@ -90,8 +90,9 @@ def load_raw(
             connection.unregister("rows_to_land")
     if tables.get("team_versions") is None:
         connection.execute(
-            "insert into raw.team_versions select team_id, organization_id, budget_mode, cost_markup_percentage, "
-            f"credits_per_dollar, tokens_per_credit, credit_limit, status, {SINCE_EVER}, null from raw.team_credits"
+            "insert into raw.team_versions select team_id, organization_id, budget_mode, "
+            "cost_markup_percentage, credits_per_dollar, tokens_per_credit, credit_limit, status, "
+            f"{SINCE_EVER}, null from raw.team_credits"
         )
     connection.execute(
         f"insert into raw.organization_versions select organization_id, name, status, {SINCE_EVER}, null "

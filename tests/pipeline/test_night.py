@@ -1,0 +1,187 @@
+"""The main job as a whole: what is published, what is not, and that it is the same every time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from flows.audit import AuditFailed, audit, law_of
+from flows.build import build, remember_published
+from flows.progress import SilentProgress
+from flows.publish import publish
+from flows.settings import Settings
+from tests.published import TAPE, TAPE_AS_OF, Published
+
+ALMANAC = Path(sys.executable).with_name("almanac")
+# Texts of the tape that land redacts: a provider's key in a URL, and a masked key.
+SECRETS = (b"mock-gemini-key-not-real", b"sk-mock-*")
+
+
+def almanac(data_dir: Path, *arguments: str, zone: str = "UTC") -> subprocess.CompletedProcess[str]:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("ALMANAC_") and name != "TZ"
+    }
+    return subprocess.run(
+        [str(ALMANAC), "--data-dir", str(data_dir), "--quiet", *arguments],
+        env={**environment, "TZ": zone},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def export(warehouse_path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every published table and view, in the order of all its columns."""
+    with duckdb.connect(str(warehouse_path), read_only=True) as connection:
+        names = connection.execute(
+            "select table_schema || '.' || table_name from information_schema.tables order by 1"
+        ).fetchall()
+        return {
+            name: connection.execute(f"select * from {name} order by all").fetchall() for (name,) in names
+        }
+
+
+@pytest.fixture
+def own_copy(published: Published, tmp_path: Path) -> Settings:
+    """A data folder of the test's own, with the tape landed and published."""
+    shutil.copytree(published.settings.data_dir, tmp_path / "data")
+    return published.settings.model_copy(update={"data_dir": tmp_path / "data"})
+
+
+def test_the_same_data_and_moment_give_the_same_bytes_in_any_time_zone(
+    published: Published, tmp_path: Path
+) -> None:
+    expected = export(published.settings.warehouse_path)
+    assert len(expected) > 50
+    documents = []
+    for zone in ("Pacific/Apia", "America/New_York"):
+        run = almanac(tmp_path, "demo", zone=zone)
+        assert run.returncode == 0, run.stderr
+        # the second run is also the second night as of the same moment
+        assert export(tmp_path / "warehouse.duckdb") == expected
+        week = tmp_path / "reviews" / "weekly" / "2026-W47"
+        documents.append({path.name: path.read_bytes() for path in sorted(week.iterdir())})
+    assert documents[0] == documents[1]
+    assert set(documents[0]) == {"platform.html", "platform.pdf"}
+    assert "almanac" in run.stdout
+    assert run.stdout.count("select ") >= 3
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert [secret for secret in SECRETS if secret in content] == [], path
+
+
+def test_a_broken_law_publishes_nothing_and_is_named_with_its_rows(own_copy: Settings) -> None:
+    before = own_copy.warehouse_path.read_bytes()
+    side_file = build(own_copy, as_of=TAPE_AS_OF, progress=SilentProgress())
+    with duckdb.connect(str(side_file)) as connection:
+        connection.execute(
+            "update marts.team_usage_daily set job_count = job_count + 1 "
+            "where team_id = 'acme-docs' and period_start_date = date '2026-11-17'"
+        )
+    with pytest.raises(AuditFailed) as failure:
+        audit(side_file, own_copy, TAPE_AS_OF)
+    message = str(failure.value)
+    assert "law I1," in message
+    assert "law I2," in message
+    assert "team_id=acme-docs" in message
+    assert "Nothing is published" in message
+    assert own_copy.warehouse_path.read_bytes() == before
+    assert side_file.exists(), "the failed build is kept for a look"
+
+
+def test_a_reader_of_the_old_night_is_not_disturbed_by_a_new_one(own_copy: Settings) -> None:
+    side_file = own_copy.build_dir / "next" / "warehouse.duckdb"
+    side_file.parent.mkdir(parents=True)
+    shutil.copy(own_copy.warehouse_path, side_file)
+    with duckdb.connect(str(side_file)) as connection:
+        connection.execute("create schema staging; create view staging.private as select 1 as one")
+        connection.execute("delete from marts.fct_jobs")
+    count_jobs = "select count(*) from {}.marts.fct_jobs"
+    with duckdb.connect() as reader:
+        reader.execute(f"attach '{own_copy.warehouse_path}' as old (read_only)")
+        jobs_before = reader.execute(count_jobs.format("old")).fetchone()
+        publish(side_file, own_copy)
+        assert reader.execute(count_jobs.format("old")).fetchone() == jobs_before
+        reader.execute("detach old")
+        reader.execute(f"attach '{own_copy.warehouse_path}' as new (read_only)")
+        assert reader.execute(count_jobs.format("new")).fetchone() == (0,)
+        schemas = reader.execute(
+            "select distinct schema_name from duckdb_views() where database_name = 'new' and not internal"
+        ).fetchall()
+    assert schemas == [("compat",)]
+    assert not side_file.parent.exists()
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{own_copy.warehouse_path}' as published (read_only)")
+        tags = connection.execute("select tags from duckdb_databases() where database_name = 'published'")
+        assert "v1.2.0" in str(tags.fetchone()), "older DuckDBs must be able to read it"
+
+
+@pytest.mark.parametrize("damage", ["missing folder", "empty folder", "half-written calls", "no table"])
+def test_a_source_that_cannot_be_read_leaves_the_published_night(
+    damage: str, own_copy: Settings, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in (own_copy.warehouse_path, own_copy.landing_path)}
+    source = tmp_path / "source"
+    expected = "source"
+    if damage != "missing folder":
+        source.mkdir()
+    if damage in ("half-written calls", "no table"):
+        shutil.copytree(TAPE, source, dirs_exist_ok=True)
+        calls = source / "llm_calls.csv.gz"
+        if damage == "no table":
+            calls.unlink()
+        else:
+            calls.write_bytes(calls.read_bytes()[:100_000])
+        expected = "llm_calls"
+    run = almanac(own_copy.data_dir, "nightly", "--source", str(source), "--as-of", "2026-11-23")
+    assert run.returncode == 1
+    assert expected in run.stderr
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_period_that_is_none_ends_with_2_before_anything_runs(tmp_path: Path) -> None:
+    for arguments in (
+        ("nightly", "--source", str(TAPE), "--as-of", "2026-11-23' or 1=1 --"),
+        ("review", "weekly", "2026-W54"),
+        ("review", "weekly", "{{ 7 * 7 }}"),
+        ("build", "--as-of", "2026-13-01"),
+    ):
+        run = almanac(tmp_path / "none", *arguments)
+        assert run.returncode == 2, arguments
+        assert not (tmp_path / "none").exists(), arguments
+
+
+def test_the_build_remembers_what_the_published_night_said(own_copy: Settings) -> None:
+    remember_published(own_copy)
+    with contextlib.closing(duckdb.connect()) as connection:
+        connection.execute(f"attach '{own_copy.landing_path}' as landing (read_only)")
+        connection.execute(f"attach '{own_copy.warehouse_path}' as warehouse (read_only)")
+        remembered = connection.execute(
+            "select team_id, period_start_date, job_count, client_cost_usd, built_at_as_of "
+            "from landing.raw.published_usage order by all"
+        ).fetchall()
+        published = connection.execute(
+            "select team_id, period_start_date, job_count, client_cost_usd, built_at_as_of "
+            "from warehouse.marts.team_usage_daily where is_complete order by all"
+        ).fetchall()
+    assert remembered == published != []
+
+
+def test_days_cut_in_another_time_zone_are_not_compared(own_copy: Settings) -> None:
+    remember_published(own_copy.model_copy(update={"reporting_timezone": "Asia/Kolkata"}))
+    with duckdb.connect(str(own_copy.landing_path), read_only=True) as connection:
+        assert connection.execute("select count(*) from raw.published_usage").fetchone() == (0,)
+
+
+def test_a_law_is_known_by_its_test() -> None:
+    assert law_of("assert_i02_weeks_and_months_are_their_days") == "I2"
+    assert law_of("unique_combination_fct_jobs_job_id") is None
