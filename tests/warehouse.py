@@ -175,12 +175,14 @@ def _literal(cell: str) -> str:
     return cell if re.fullmatch(r"\d+", cell) else "'" + cell.replace("'", "''") + "'"
 
 
-def compile_project(target_path: Path, *, as_of: str, reporting_timezone: str) -> dict[str, Any]:
-    """dbt's manifest of the whole project, every model compiled for DuckDB without a database."""
+def compile_project(
+    target_path: Path, *, as_of: str, reporting_timezone: str, target: str = "duckdb"
+) -> dict[str, Any]:
+    """dbt's manifest of the whole project, every model compiled for one engine without a database."""
     variables = json.dumps({"as_of": as_of, "reporting_timezone": reporting_timezone})
     environment = {
         **os.environ,
-        "ALMANAC_TARGET": "duckdb",
+        "ALMANAC_TARGET": target,
         "ALMANAC_BUILD_PATH": str(target_path / "warehouse.duckdb"),
         "ALMANAC_LANDING_PATH": "",
     }

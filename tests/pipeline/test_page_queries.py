@@ -1,0 +1,440 @@
+"""Every SQL query of the platform's monitoring page runs as printed on the published demo, and its answer is right.
+
+The text is docs/page-queries.sql, byte by byte the page's. It runs through the project's own reader, on a day
+of the tape; the answers are recomputed here in Python from the tape's CSV files, with the meanings that
+schema `compat` documents.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.published import ROOT, Published, Tape
+
+if TYPE_CHECKING:
+    import duckdb
+
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+
+TODAY = datetime(2026, 11, 22)
+PAGE = ROOT.parent / "shared" / "spec" / "monitoring-and-analytics.txt"
+
+
+def printed_queries() -> dict[str, str]:
+    """The page's queries by the comment that each begins with."""
+    text = (ROOT / "docs" / "page-queries.sql").read_text(encoding="utf-8")
+    queries = text.removesuffix("\n").split("\n\n")
+    return {query.split("\n")[0].removeprefix("-- "): query for query in queries}
+
+
+QUERIES = printed_queries()
+
+
+@pytest.fixture(scope="module")
+def reader(published: Published) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The reader that `almanac query` uses, on a day of the tape instead of the real one."""
+    from flows.warehouse import open_published
+
+    connection = open_published(published.settings.warehouse_path)
+    connection.execute(f"create macro memory.main.current_date() as date '{TODAY:%Y-%m-%d}'")
+    yield connection
+    connection.close()
+
+
+def answer(reader: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
+    cursor = reader.execute(sql)
+    names = [str(column[0]) for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+# --- what the tape says, in the meanings of schema compat
+
+
+def jobs_of(tape: Tape) -> list[Row]:
+    """Jobs with their status in lower case and the organization of their team."""
+    organizations = {row["team_id"]: row["organization_id"] for row in tape["credit_transactions"]}
+    organizations |= {row["team_id"]: row["organization_id"] for row in tape["team_credits"]}
+    return [
+        {**job, "status": job["status"].lower(), "organization_id": organizations[job["team_id"]]}
+        for job in tape["jobs"]
+    ]
+
+
+def calls_of(tape: Tape) -> list[Row]:
+    """Calls with what is known of their cost: provider cost as cost_usd, and the client's."""
+    teams = {job["job_id"]: job["team_id"] for job in tape["jobs"]}
+    markups = {team["team_id"]: team["cost_markup_percentage"] for team in tape["team_credits"]}
+    calls = []
+    for call in tape["llm_calls"]:
+        cost = call["provider_cost_usd"] or call["cost_usd"] or (Decimal(0) if call["error"] else None)
+        client_cost, markup = call["client_cost_usd"], markups.get(teams[call["job_id"]])
+        if cost is None:
+            client_cost = None
+        elif client_cost is None and markup is not None:
+            client_cost = (cost * (100 + markup) / 100).quantize(Decimal("1e-8"), ROUND_HALF_UP)
+        calls.append({**call, "cost_usd": cost, "client_cost_usd": client_cost})
+    return calls
+
+
+def summaries_of(tape: Tape) -> dict[str, Row]:
+    """One summary per job, from its calls; mean latency of the successful ones, to the microsecond."""
+    calls: dict[str, list[Row]] = {job["job_id"]: [] for job in tape["jobs"]}
+    for call in calls_of(tape):
+        calls[call["job_id"]].append(call)
+    return {
+        job_id: {
+            "total_calls": len(rows),
+            "total_tokens": sum(row["total_tokens"] for row in rows),
+            "total_cost_usd": total([row["client_cost_usd"] for row in rows]) if rows else Decimal(0),
+            "avg_latency_ms": rounded_mean([row["latency_ms"] for row in rows if row["error"] is None]),
+        }
+        for job_id, rows in calls.items()
+    }
+
+
+def total(values: list[Any]) -> Any:
+    """SQL's sum: of the known values, None when there is none."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def mean(values: list[Any]) -> float | None:
+    """SQL's avg, as people's engines give it: a double."""
+    known = [float(value) for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
+def rounded_mean(values: list[int | None]) -> Decimal | None:
+    known = [Decimal(value) for value in values if value is not None]
+    if not known:
+        return None
+    return (sum(known, Decimal(0)) / len(known)).quantize(Decimal("0.001"), ROUND_HALF_UP)
+
+
+def percentile(values: list[int], fraction: float) -> float:
+    """The continuous percentile: linear between the two rows around its place."""
+    ordered = sorted(values)
+    place = fraction * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def grouped(rows: list[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
+    groups: dict[Key, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return groups
+
+
+def since(rows: list[Row], start: datetime) -> list[Row]:
+    return [row for row in rows if row["created_at"] >= start]
+
+
+def same(found: list[Row], keys: list[str], expected: dict[Key, Row], **tolerance: float) -> None:
+    """The same rows, whatever their order; doubles up to their precision, everything else exactly."""
+    by_key = {tuple(row[key] for key in keys): row for row in found}
+    assert len(by_key) == len(found)
+    assert by_key.keys() == expected.keys()
+    for key, row in expected.items():
+        for name, value in row.items():
+            if isinstance(value, float):
+                allowed = tolerance.get(name, 0)
+                assert by_key[key][name] == pytest.approx(value, rel=1e-9, abs=allowed), (key, name)
+            else:
+                assert by_key[key][name] == value, (key, name)
+
+
+def assert_descends(rows: list[Row], *names: str) -> None:
+    values = [tuple(row[name] for name in names) for row in rows]
+    assert values == sorted(values, reverse=True)
+
+
+# --- the queries
+
+
+def test_the_text_is_the_pages(published: Published) -> None:
+    assert len(QUERIES) == 11
+    if not PAGE.is_file():
+        pytest.skip("the page is not beside this tree; it was compared when the copy was made")
+    page = PAGE.read_text(encoding="utf-8")
+    assert [name for name, query in QUERIES.items() if query + "\n" not in page] == []
+    assert page.count("\n-- ") == len(QUERIES)
+
+
+def test_the_pages_names_are_the_compat_tables(reader: duckdb.DuckDBPyConnection) -> None:
+    for table in (
+        *("jobs", "llm_calls", "credit_transactions", "team_credits", "organizations"),
+        *("job_cost_summaries", "team_usage_summaries"),
+    ):
+        bare = answer(reader, f"describe {table}")
+        assert bare == answer(reader, f"describe warehouse.compat.{table}")
+
+
+def test_job_statistics_of_the_current_month(reader: duckdb.DuckDBPyConnection, tape: Tape) -> None:
+    found = answer(reader, QUERIES["Get job statistics for the current month"])
+    jobs = since(jobs_of(tape), datetime(2026, 11, 1))
+    expected = {
+        key: {
+            "job_count": len(rows),
+            "avg_duration_seconds": mean(
+                [
+                    (row["completed_at"] - row["created_at"]) / timedelta(seconds=1)
+                    for row in rows
+                    if row["completed_at"]
+                ]
+            ),
+        }
+        for key, rows in grouped(jobs, lambda row: (row["job_type"], row["status"])).items()
+    }
+    same(found, ["job_type", "status"], expected, avg_duration_seconds=1e-6)
+    assert_descends(found, "job_count")
+
+
+def test_model_usage_statistics(reader: duckdb.DuckDBPyConnection, tape: Tape) -> None:
+    found = answer(reader, QUERIES["Get model usage statistics"])
+    calls = since(calls_of(tape), TODAY - timedelta(days=7))
+    expected = {
+        key: {
+            "call_count": len(rows),
+            "total_tokens": sum(row["total_tokens"] for row in rows),
+            "total_cost_usd": total([row["cost_usd"] for row in rows]),
+            "avg_latency_ms": mean([row["latency_ms"] for row in rows]),
+        }
+        for key, rows in grouped(calls, lambda row: (row["model_group_used"], row["resolved_model"])).items()
+    }
+    same(found, ["model_group_used", "resolved_model"], expected)
+    assert_descends(found, "call_count")
+
+
+def test_cost_summary_of_all_jobs(reader: duckdb.DuckDBPyConnection, tape: Tape) -> None:
+    found = answer(reader, QUERIES["Get cost summary for all jobs"])
+    summaries = summaries_of(tape)
+    jobs = since(jobs_of(tape), TODAY - timedelta(days=30))
+    expected = {
+        key: {
+            "total_jobs": len(rows),
+            "total_api_calls": sum(summaries[row["job_id"]]["total_calls"] for row in rows),
+            "total_tokens": sum(summaries[row["job_id"]]["total_tokens"] for row in rows),
+            "total_cost_usd": total([summaries[row["job_id"]]["total_cost_usd"] for row in rows]),
+            "avg_latency_ms": mean([summaries[row["job_id"]]["avg_latency_ms"] for row in rows]),
+        }
+        for key, rows in grouped(jobs, lambda row: (row["team_id"], row["organization_id"])).items()
+    }
+    same(found, ["team_id", "organization_id"], expected)
+
+
+def test_monthly_usage_summaries(reader: duckdb.DuckDBPyConnection, tape: Tape) -> None:
+    found = answer(reader, QUERIES["Get monthly usage summaries for all teams"])
+    jobs = {job["job_id"]: job for job in jobs_of(tape)}
+    by_month: dict[Key, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for job in jobs.values():
+        by_month[job["team_id"], f"{job['created_at']:%Y-%m}"]["jobs"].append(job)
+    for call in calls_of(tape):
+        team = jobs[call["job_id"]]["team_id"]
+        by_month[team, f"{call['created_at']:%Y-%m}"]["calls"].append(call)
+    for row in tape["credit_transactions"]:
+        by_month[row["team_id"], f"{row['created_at']:%Y-%m}"]["credits"].append(row)
+    expected, breakdowns = {}, {}
+    for key, rows in by_month.items():
+        calls = rows["calls"]
+        statuses = Counter(job["status"] for job in rows["jobs"])
+        expected[key] = {
+            "period_type": "monthly",
+            "total_jobs": len(rows["jobs"]),
+            "successful_jobs": statuses["completed"],
+            "failed_jobs": statuses["failed"],
+            "total_cost_usd": total([call["client_cost_usd"] for call in calls]) if calls else Decimal(0),
+            "total_tokens": sum(call["total_tokens"] for call in calls),
+        }
+        costs: dict[str, list[Any]] = defaultdict(list)
+        for call in calls:
+            costs[jobs[call["job_id"]]["job_type"]].append(call["client_cost_usd"])
+        counts = Counter(job["job_type"] for job in rows["jobs"])
+        breakdowns[key] = {
+            job_type: {
+                "count": counts[job_type],
+                "cost_usd": total(costs[job_type]) if job_type in costs else 0,
+            }
+            for job_type in {*counts, *costs}
+        }
+    same(found, ["team_id", "period"], expected)
+    for row in found:
+        printed = json.loads(row["job_type_breakdown"], parse_float=Decimal)
+        unassigned = printed.pop("unassigned", {"count": 0, "cost_usd": 0})
+        assert unassigned == {"count": 0, "cost_usd": 0}  # payments and other rows without a job
+        wanted = breakdowns[row["team_id"], row["period"]]
+        # a month may hold only the charge of a job made before it
+        assert {name: value for name, value in printed.items() if name in wanted} == wanted
+        assert all(printed[name] == {"count": 0, "cost_usd": 0} for name in printed.keys() - wanted.keys())
+    assert [row["period"] for row in found] == sorted((row["period"] for row in found), reverse=True)
+
+
+@pytest.mark.parametrize("team", ["team_abc123", "acme-docs", "globex-rnd"])
+def test_daily_credit_consumption(reader: duckdb.DuckDBPyConnection, tape: Tape, team: str) -> None:
+    query = QUERIES["Daily credit consumption trend"]
+    assert query.count("team_abc123") == 1
+    found = answer(reader, query.replace("team_abc123", team))
+    rows = [row for row in tape["credit_transactions"] if row["team_id"] == team]
+    expected = {
+        key: {
+            "credits_used": sum(
+                abs(row["credits_amount"]) for row in day if row["transaction_type"] == "deduction"
+            ),
+            "credits_added": sum(
+                row["credits_amount"] for row in day if row["transaction_type"] == "allocation"
+            ),
+        }
+        for key, day in grouped(
+            since(rows, TODAY - timedelta(days=30)), lambda row: (row["created_at"].date(),)
+        ).items()
+    }
+    assert bool(expected) == (team != "team_abc123")
+    same(found, ["date"], expected)
+    assert_descends(found, "date")
+
+
+def test_top_teams_by_credit_consumption(reader: duckdb.DuckDBPyConnection, tape: Tape) -> None:
+    found = answer(reader, QUERIES["Top teams by credit consumption"])
+    teams = {team["team_id"]: team for team in tape["team_credits"] if team["credits_allocated"] > 0}
+    shares = {
+        team_id: round(team["credits_used"] / team["credits_allocated"] * 100, 2)
+        for team_id, team in teams.items()
+    }
+    # ::float has 24 bits on DuckDB
+    printed = [row["usage_percentage"] for row in found]
+    assert printed == pytest.approx(sorted(shares.values(), reverse=True)[:20], rel=1e-6)
+    for row in found:
+        team = teams[row["team_id"]]
+        assert row["usage_percentage"] == pytest.approx(shares[row["team_id"]], rel=1e-6)
+        assert {name: row[name] for name in row if name != "usage_percentage"} == {
+            name: team[name] for name in row if name != "usage_percentage"
+        }
+
+
+def test_latency_by_model_group(reader: duckdb.DuckDBPyConnection, tape: Tape) -> None:
+    found = answer(reader, QUERIES["Average latency by model group"])
+    calls = [
+        call for call in since(calls_of(tape), TODAY - timedelta(hours=24)) if call["latency_ms"] is not None
+    ]
+    expected = {}
+    for key, rows in grouped(calls, lambda row: (row["model_group_used"],)).items():
+        latencies = [row["latency_ms"] for row in rows]
+        expected[key] = {
+            "call_count": len(rows),
+            "avg_latency_ms": mean(latencies),
+            "min_latency_ms": min(latencies),
+            "max_latency_ms": max(latencies),
+            "p50_latency_ms": percentile(latencies, 0.5),
+            "p95_latency_ms": percentile(latencies, 0.95),
+            "p99_latency_ms": percentile(latencies, 0.99),
+        }
+    same(found, ["model_group_used"], expected)
+    assert_descends(found, "avg_latency_ms")
+
+
+def test_error_rates_by_job_type(reader: duckdb.DuckDBPyConnection, tape: Tape) -> None:
+    found = answer(reader, QUERIES["Error rates by job type"])
+    jobs = since(jobs_of(tape), TODAY - timedelta(days=7))
+    expected = {}
+    for key, rows in grouped(jobs, lambda row: (row["job_type"],)).items():
+        failed = sum(row["status"] == "failed" for row in rows)
+        expected[key] = {
+            "total_jobs": len(rows),
+            "failed_jobs": failed,
+            "error_rate": round(failed / len(rows) * 100, 2),
+        }
+    assert sum(row["failed_jobs"] for row in expected.values()) > 0
+    same(found, ["job_type"], expected, error_rate=1e-5)
+    assert_descends(found, "error_rate")
+
+
+def test_the_dashboard_view(reader: duckdb.DuckDBPyConnection, tape: Tape) -> None:
+    query = QUERIES["Create a view for quick dashboard queries"]
+    assert "\nCREATE VIEW monitoring_dashboard AS\n" in query
+    try:
+        reader.execute(query)
+        (found,) = answer(reader, "SELECT * FROM monitoring_dashboard")
+    finally:
+        reader.execute("drop view if exists memory.main.monitoring_dashboard")
+    summaries = summaries_of(tape)
+    jobs = since(jobs_of(tape), TODAY)
+    of_jobs = [summaries[job["job_id"]] for job in jobs]
+    expected = {
+        "active_teams": len({job["team_id"] for job in jobs}),
+        "total_jobs_today": len(jobs),
+        "successful_jobs_today": sum(job["status"] == "completed" for job in jobs),
+        "failed_jobs_today": sum(job["status"] == "failed" for job in jobs),
+        "total_cost_today": total([summary["total_cost_usd"] for summary in of_jobs]),
+        "avg_latency_today": mean([summary["avg_latency_ms"] for summary in of_jobs]),
+    }
+    same([{"dashboard": 1, **found}], ["dashboard"], {(1,): expected})
+
+
+def test_weekly_performance_report(reader: duckdb.DuckDBPyConnection, tape: Tape) -> None:
+    found = answer(reader, QUERIES["Weekly performance report"])
+    summaries = summaries_of(tape)
+    jobs = since(jobs_of(tape), TODAY - timedelta(weeks=12))
+    expected = {}
+    for key, rows in grouped(jobs, lambda row: (monday(row["created_at"]),)).items():
+        of_jobs = [summaries[row["job_id"]] for row in rows]
+        expected[key] = {
+            "total_jobs": len(rows),
+            "avg_cost_per_job": mean([summary["total_cost_usd"] for summary in of_jobs]),
+            "avg_latency": mean([summary["avg_latency_ms"] for summary in of_jobs]),
+            "error_rate": sum(row["status"] == "failed" for row in rows) / len(rows) * 100,
+        }
+    same([{**row, "week": as_date(row["week"])} for row in found], ["week"], expected, error_rate=1e-5)
+    assert_descends(found, "week")
+
+
+def monday(instant: datetime) -> date:
+    return (instant - timedelta(days=instant.weekday())).date()
+
+
+def as_date(value: date | datetime) -> date:
+    return value.date() if isinstance(value, datetime) else value
+
+
+def test_slow_calls(reader: duckdb.DuckDBPyConnection, tape: Tape) -> None:
+    found = answer(reader, QUERIES["Find slow API calls"])
+    calls = since(calls_of(tape), TODAY - timedelta(hours=24))
+    slow = {call["call_id"]: call for call in calls if (call["latency_ms"] or 0) > 5000}
+    assert 0 < len(slow) <= 50
+    names = ["job_id", "model_group_used", "resolved_model", "latency_ms", "total_tokens", "created_at"]
+    expected = {(call_id,): {name: call[name] for name in names} for call_id, call in slow.items()}
+    same(found, ["call_id"], expected)
+    assert_descends(found, "latency_ms")
+
+
+def test_every_query_is_explained(published: Published) -> None:
+    """Each query's own section in docs/page-queries.md says what is wrong with it and what to ask instead."""
+    text = Path(ROOT / "docs" / "page-queries.md").read_text(encoding="utf-8")
+    headings = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+    assert [name for name in QUERIES if name not in headings] == []
+
+
+def instead_queries() -> dict[str, str]:
+    """The queries that docs/page-queries.md recommends instead, by the heading that they stand under."""
+    text = (ROOT / "docs" / "page-queries.md").read_text(encoding="utf-8")
+    queries = {}
+    for section in text.split("\n## ")[1:]:
+        heading = section.split("\n")[0]
+        for number, block in enumerate(section.split("```sql\n")[1:], start=1):
+            queries[f"{heading} {number}"] = block.split("\n```")[0]
+    return queries
+
+
+@pytest.mark.parametrize("name", instead_queries())
+def test_the_query_to_use_instead_answers(reader: duckdb.DuckDBPyConnection, name: str) -> None:
+    assert answer(reader, instead_queries()[name])
