@@ -179,7 +179,13 @@ def compile_project(
     target_path: Path, *, as_of: str, reporting_timezone: str, target: str = "duckdb"
 ) -> dict[str, Any]:
     """dbt's manifest of the whole project, every model compiled for one engine without a database."""
-    variables = json.dumps({"as_of": as_of, "reporting_timezone": reporting_timezone})
+    variables = json.dumps(
+        {
+            "as_of": as_of,
+            "reporting_timezone": reporting_timezone,
+            "landing_database": "landing" if target == "duckdb" else "almanac",
+        }
+    )
     environment = {
         **os.environ,
         "ALMANAC_TARGET": target,
