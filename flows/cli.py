@@ -210,7 +210,8 @@ def review_weekly(
     typer.echo(review.pdf_path)
 
 
-@app.command()
+# an SQL text may begin with a comment, which looks like an option
+@app.command(context_settings={"ignore_unknown_options": True})
 def query(
     sql: Annotated[str, typer.Argument(help="One SQL statement; - reads it from stdin.")],
     output_format: Annotated[QueryFormat, typer.Option("--format")] = QueryFormat.table,

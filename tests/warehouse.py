@@ -42,6 +42,7 @@ ARROW_TYPES = {
     "decimal(28, 8)": pyarrow.decimal128(28, 8),
     "boolean": pyarrow.bool_(),
     "timestamp": pyarrow.timestamp("us"),
+    "date": pyarrow.date32(),
 }
 VERSION_COLUMNS = {
     "team_versions": "team_id varchar, organization_id varchar, budget_mode varchar, "

@@ -9,8 +9,14 @@ landings as (
 
     from {{ ref('stg_saas__landings') }}
 
+),
+
+final as (
+
+    select least(landed_as_of, {{ as_of() }}) as covered_until
+    from landings
+    where recency = 1
+
 )
 
-select least(landed_as_of, {{ as_of() }}) as covered_until
-from landings
-where recency = 1
+select * from final

@@ -7,17 +7,23 @@ breaks as (
     union all
     select * from {{ ref('int_ledger_charge_breaks') }}
 
+),
+
+final as (
+
+    select
+        transaction_id,
+        team_id,
+        job_id,
+        break_type,
+        expected,
+        actual,
+        actual - expected as difference,
+        row_number() over (partition by transaction_id order by break_type) as break_rank,
+        created_at
+
+    from breaks
+
 )
 
-select
-    transaction_id,
-    team_id,
-    job_id,
-    break_type,
-    expected,
-    actual,
-    actual - expected as difference,
-    row_number() over (partition by transaction_id order by break_type) as break_rank,
-    created_at
-
-from breaks
+select * from final

@@ -90,10 +90,5 @@ walk as (
 
 )
 
-select
-    team_id,
-    transaction_id,
-    step
-
-from walk
+select * from walk
 where step > 0

@@ -57,7 +57,7 @@ compared as (
 
 ),
 
-final as (
+restated as (
 
     {% for measure in measures -%}
     select
@@ -77,12 +77,18 @@ final as (
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
+),
+
+final as (
+
+    select
+        restated.*,
+        horizon.published_as_of
+
+    from restated
+
+    cross join horizon
+
 )
 
-select
-    final.*,
-    horizon.published_as_of
-
-from final
-
-cross join horizon
+select * from final

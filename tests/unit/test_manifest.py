@@ -1,0 +1,206 @@
+"""What the dbt project promises, read from its manifest: names, documents, contracts, layers, sizes."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.warehouse import ROOT, compile_project
+
+Node = dict[str, Any]
+PUBLIC_SCHEMAS = ("marts", "reviews", "compat")
+ONE_ROW_MODELS = {"compat_monitoring_dashboard"}  # one row, so no key
+MEDIAN_LINES = 35
+LONGEST_LINES = 100
+COLUMN_TYPES = re.compile(r"string|integer|bigint|boolean|date|timestamp|numeric\(\d+, \d+\)")
+FORBIDDEN = re.compile(
+    r"target\.type|\bnow\(\)|\bcurrent_date\b|\bcurrent_timestamp\b|\brun_started_at\b|::|\bfloat\b|\bdouble\b"
+)
+NEEDS_A_UNIT_TEST = re.compile(r"\bcase\s|\bover\s*\(|\bover ledger\b|\bjoin\s")
+A_MACRO_AND_NOTHING_ELSE = re.compile(r"\{\{ \w+_by_period\([^{}]*\) \}\}")
+AN_IMPLEMENTATION = re.compile(r"(?:default|duckdb|postgres|spark)__(\w+)")
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The whole project's manifest; its paths and documents do not depend on as_of or the zone."""
+    folder = tmp_path_factory.mktemp("manifest")
+    return compile_project(folder, as_of="2026-11-23 00:00:00", reporting_timezone="UTC")
+
+
+@pytest.fixture(scope="module")
+def models(manifest: dict[str, Any]) -> list[Node]:
+    return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+
+
+@pytest.fixture(scope="module")
+def public_models(models: list[Node]) -> list[Node]:
+    return [model for model in models if model["schema"] in PUBLIC_SCHEMAS]
+
+
+def names(nodes: list[Node], is_wrong: Callable[[Node], object]) -> list[str]:
+    """The names of the nodes that break a rule; a test compares them with none."""
+    return sorted(node["name"] for node in nodes if is_wrong(node))
+
+
+def folder_of(node: Node) -> str:
+    """The layer: the folder below models/."""
+    return Path(node["original_file_path"]).parts[1]
+
+
+def code_of(node: Node) -> str:
+    """A model's own code without its comments."""
+    code = re.sub(r"\{#.*?#\}", "", node["raw_code"], flags=re.DOTALL)
+    return re.sub(r"--[^\n]*", "", code).strip()
+
+
+def test_there_are_public_models_to_judge(public_models: list[Node]) -> None:
+    assert {model["schema"] for model in public_models} == set(PUBLIC_SCHEMAS)
+    assert len(public_models) > 60
+
+
+def test_a_public_model_states_its_grain_first(public_models: list[Node]) -> None:
+    assert names(public_models, lambda model: not model["description"].startswith("One row per ")) == []
+
+
+def test_every_model_file_states_its_grain(models: list[Node]) -> None:
+    assert names(models, lambda model: not re.match(r"\{#-\s+Grain: one row", model["raw_code"])) == [], (
+        "a model opens with {#- Grain: one row per … -#}"
+    )
+
+
+def test_a_public_model_is_contracted_and_public(public_models: list[Node]) -> None:
+    assert names(public_models, lambda model: not model["config"]["contract"]["enforced"]) == []
+    assert names(public_models, lambda model: model["access"] != "public") == []
+
+
+def test_every_public_column_says_what_it_is(public_models: list[Node]) -> None:
+    assert names(public_models, lambda model: not model["columns"]) == []
+    undescribed = [
+        f"{model['name']}.{column['name']}"
+        for model in public_models
+        for column in model["columns"].values()
+        if not column["description"].strip()
+    ]
+    assert undescribed == []
+
+
+def test_public_columns_use_the_small_vocabulary_of_types(public_models: list[Node]) -> None:
+    others = [
+        f"{model['name']}.{column['name']}: {column['data_type']}"
+        for model in public_models
+        for column in model["columns"].values()
+        if not COLUMN_TYPES.fullmatch(column["data_type"] or "")
+    ]
+    assert others == [], "no double, no float, no bare numeric: they differ between engines"
+
+
+def test_every_public_models_key_is_tested(manifest: dict[str, Any], public_models: list[Node]) -> None:
+    keyed = {
+        node["attached_node"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test"
+        and (node.get("test_metadata") or {}).get("name") == "unique_combination"
+    }
+    unkeyed = names(public_models, lambda model: model["unique_id"] not in keyed)
+    assert set(unkeyed) - ONE_ROW_MODELS == set()
+
+
+def test_staging_and_intermediate_models_are_private_to_the_builders(models: list[Node]) -> None:
+    inner = [model for model in models if model["schema"] not in PUBLIC_SCHEMAS]
+    assert {model["schema"] for model in inner} == {"staging", "intermediate"}
+    assert names(inner, lambda model: model["access"] != "private" or model["group"] != "almanac") == []
+
+
+def test_only_staging_reads_sources_and_it_reads_nothing_else(models: list[Node]) -> None:
+    staging = [model for model in models if folder_of(model) == "staging"]
+    others = [model for model in models if folder_of(model) != "staging"]
+    assert names(staging, lambda model: model["refs"]) == []
+    assert names(others, lambda model: model["sources"]) == []
+
+
+def test_no_layer_reads_one_above_it(manifest: dict[str, Any], models: list[Node]) -> None:
+    # intermediate models may read marts of an earlier step (facts); reviews and compat are ends
+    ends = {"reviews", "compat"}
+    backwards = [
+        f"{model['name']} reads {parent['name']}"
+        for model in models
+        for parent in (manifest["nodes"].get(name) for name in model["depends_on"]["nodes"])
+        if parent is not None and folder_of(parent) in ends and folder_of(model) != folder_of(parent)
+    ]
+    assert backwards == []
+
+
+def test_a_model_never_asks_the_clock_or_the_engine_and_has_no_floats(models: list[Node]) -> None:
+    assert names(models, lambda model: FORBIDDEN.search(code_of(model))) == []
+
+
+def test_a_model_is_short() -> None:
+    lengths = {
+        path.name: len(path.read_text(encoding="utf-8").splitlines())
+        for path in (ROOT / "models").rglob("*.sql")
+    }
+    assert {name: length for name, length in lengths.items() if length > LONGEST_LINES} == {}
+    assert statistics.median(lengths.values()) <= MEDIAN_LINES
+
+
+def test_a_model_is_one_select_or_ends_with_its_last_step(models: list[Node]) -> None:
+    def is_wrong(model: Node) -> bool:
+        code = code_of(model)
+        has_steps = re.search(r"^with\b", code, flags=re.MULTILINE)
+        return bool(has_steps) and not re.search(r"\nselect \* from \w+(?:\nwhere .+)?$", code)
+
+    assert names(models, is_wrong) == []
+
+
+def test_every_macro_is_described_with_its_arguments(manifest: dict[str, Any]) -> None:
+    macros = {
+        macro["name"]: macro
+        for macro in manifest["macros"].values()
+        if macro["package_name"] == "llm_almanac"
+    }
+    wrong = []
+    for name, macro in macros.items():
+        implementation = AN_IMPLEMENTATION.fullmatch(name)
+        if implementation:
+            # one engine's text of a macro that is described under its own name
+            if implementation[1] not in macros:
+                wrong.append(f"{name}: implements no macro")
+            continue
+        signature = re.search(r"\{%-?\s*(?:macro|test)\s+\w+\(([^)]*)\)", macro["macro_sql"])
+        expected = re.findall(r"\w+", signature[1]) if signature else []
+        documented = [argument["name"] for argument in macro["arguments"]]
+        if not macro["description"].strip():
+            wrong.append(f"{name}: no description")
+        if documented != expected or not all(argument["description"] for argument in macro["arguments"]):
+            wrong.append(f"{name}: takes {expected}, documents {documented}")
+    assert wrong == []
+
+
+def test_every_unit_test_names_its_model_and_states_its_case(manifest: dict[str, Any]) -> None:
+    unit_tests = list(manifest["unit_tests"].values())
+    assert names(unit_tests, lambda test: not test["name"].startswith(f"{test['model']}__")) == []
+    assert names(unit_tests, lambda test: not test["description"].strip().endswith(".")) == []
+
+
+def test_every_model_that_decides_something_has_a_unit_test(
+    manifest: dict[str, Any], models: list[Node]
+) -> None:
+    tested = {test["model"] for test in manifest["unit_tests"].values()}
+    undecided = []
+    for model in models:
+        code = code_of(model)
+        if folder_of(model) not in ("intermediate", "marts", "audit"):
+            continue
+        if A_MACRO_AND_NOTHING_ELSE.fullmatch(code):
+            # a period of a family: the family's day is tested
+            if re.sub(r"_(weekly|monthly)$", "_daily", model["name"]) not in tested:
+                undecided.append(model["name"])
+        elif NEEDS_A_UNIT_TEST.search(code) and model["name"] not in tested:
+            undecided.append(model["name"])
+    assert undecided == []
