@@ -201,7 +201,9 @@ def review_weekly(
 
     chosen = parse_week(week) if week is not None else None
     if scope != "platform":
-        raise UsageError(f"There is no review of the scope {scope!r} yet. Leave --scope out, or give platform.")
+        raise UsageError(
+            f"There is no review of the scope {scope!r} yet. Leave --scope out, or give platform."
+        )
     settings = _settings()
     from flows.reviews import render_weekly
 

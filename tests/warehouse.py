@@ -55,7 +55,8 @@ VERSION_COLUMNS = {
     "conflicting_duplicate_rows bigint, rows_landed bigint",
     "published_usage": "team_id varchar, period_start_date date, job_count bigint, "
     "completed_job_count bigint, failed_job_count bigint, call_count bigint, total_tokens bigint, "
-    "provider_cost_usd decimal(28, 8), client_cost_usd decimal(28, 8), credits_used bigint, credits_added bigint, built_at_as_of timestamp",
+    "provider_cost_usd decimal(28, 8), client_cost_usd decimal(28, 8), credits_used bigint, "
+    "credits_added bigint, built_at_as_of timestamp",
     "published_restatements": "team_id varchar, period_start_date date, measure varchar, "
     "old_value decimal(28, 8), new_value decimal(28, 8), cause varchar, published_as_of timestamp, "
     "restated_as_of timestamp",

@@ -126,6 +126,11 @@ def test_a_missing_source_exits_1_and_leaves_the_published_warehouse_alone(data_
     assert (data_dir / "warehouse.duckdb").read_bytes() == before
 
 
+def test_a_query_may_begin_with_a_comment(data_dir: Path) -> None:
+    run = almanac("query", "-- how many jobs\nselect 1 as one", data_dir=data_dir)
+    assert (run.returncode, run.stdout.split()) == (0, ["one", "---", "1"]), run.stderr
+
+
 def test_a_second_writer_exits_75(tmp_path: Path) -> None:
     with only_writer(tmp_path):
         with pytest.raises(Busy), only_writer(tmp_path):
