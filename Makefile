@@ -13,7 +13,7 @@ demo: setup ## run the whole pipeline on the recorded platform, and render its w
 	@.venv/bin/almanac demo
 
 test: lint ## lint, types, and every test: what continuous integration runs
-	.venv/bin/pytest -n 2
+	.venv/bin/pytest -n 2 --dist worksteal
 
 lint: setup ## ruff, mypy and sqlfluff
 	.venv/bin/ruff check .

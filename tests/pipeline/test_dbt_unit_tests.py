@@ -1,0 +1,58 @@
+"""dbt's own tests of single rules: the unit tests of the models, and the literal rows of the macros."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from flows.dbt_runner import NodeResult, run_dbt
+from flows.progress import SilentProgress
+from flows.settings import Settings
+from tests.published import TAPE_AS_OF, Published
+
+MACRO_TESTS = "path:tests/dbt/macros"
+
+
+def dbt(settings: Settings, *command: str) -> list[NodeResult]:
+    """What became of every node of one dbt command on a side file of its own."""
+    side_file = settings.data_dir / "side.duckdb"
+    results = run_dbt(
+        command,
+        settings=settings,
+        side_file=side_file,
+        as_of=TAPE_AS_OF,
+        progress=SilentProgress(),
+        stage="Testing",
+    )
+    return [result for result in results if not result.unique_id.startswith("operation.")]
+
+
+def story(results: list[NodeResult]) -> str:
+    """The tests that did not pass, each with what it found."""
+    return "\n".join(f"{result.name}: {result.message}" for result in results if result.status != "pass")
+
+
+@pytest.fixture(scope="module")
+def settings(published: Published, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A folder with the tape landed and every model there, without rows: a unit test brings its own."""
+    data_dir = tmp_path_factory.mktemp("unit_tests")
+    shutil.copy(published.settings.landing_path, data_dir)
+    settings = published.settings.model_copy(update={"data_dir": data_dir})
+    built = dbt(settings, "build", "--empty", "--exclude-resource-type", "test", "unit_test")
+    assert [result.name for result in built if result.status in ("error", "fail", "skipped")] == []
+    return settings
+
+
+def test_every_unit_test_passes(settings: Settings) -> None:
+    results = dbt(settings, "test", "--select", "test_type:unit")
+    assert len(results) > 100
+    assert story(results) == ""
+
+
+# the first two change their clocks at midnight, the third by half an hour
+@pytest.mark.parametrize("zone", ["America/Havana", "Asia/Beirut", "Australia/Lord_Howe"])
+def test_every_macro_test_passes_in_any_zone(settings: Settings, zone: str) -> None:
+    results = dbt(settings.model_copy(update={"reporting_timezone": zone}), "test", "--select", MACRO_TESTS)
+    assert len(results) >= 9
+    assert story(results) == ""
