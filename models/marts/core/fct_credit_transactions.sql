@@ -11,7 +11,6 @@ jobs as (
 
     select
         job_id,
-        organization_id,
         job_type
 
     from {{ ref('int_jobs_attributed') }}
