@@ -40,6 +40,7 @@ def audit(
 
     Raises AuditFailed with the broken laws and up to five rows of each.
     """
+    _require_rows(side_file, settings, as_of)
     results = run_dbt(
         ["test", "--exclude-resource-type", "unit_test"],
         settings=settings,
@@ -57,6 +58,30 @@ def audit(
         check_count=len(results),
         warnings=tuple(sorted(result.name for result in results if result.status == "warn")),
     )
+
+
+def _require_rows(side_file: Path, settings: Settings, as_of: datetime) -> None:
+    """A night without any job, call or ledger row must not replace one that has some."""
+    if _row_count(settings.warehouse_path) and not _row_count(side_file):
+        raise AuditFailed(
+            f"No job, call or ledger row existed as of {as_of} UTC, and the published warehouse has some. "
+            "Nothing is published. Is --as-of what you meant?"
+        )
+
+
+def _row_count(warehouse: Path) -> int:
+    import duckdb
+
+    if not warehouse.is_file():
+        return 0
+    facts = ("fct_jobs", "fct_llm_calls", "fct_credit_transactions")
+    counts = " + ".join(f"(select count(*) from marts.{fact})" for fact in facts)
+    try:
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            row = connection.execute(f"select {counts}").fetchone()
+    except duckdb.CatalogException:
+        return 0  # another program's file, or an older one without these marts
+    return int(row[0]) if row else 0
 
 
 def law_of(test_name: str) -> str | None:

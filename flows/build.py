@@ -69,7 +69,10 @@ def remember_published(settings: Settings) -> None:
 
     with duckdb.connect(str(settings.landing_path)) as connection:
         connection.execute(f"create or replace table raw.published_usage ({PUBLISHED_USAGE})")
-        connection.execute(f"create or replace table raw.published_restatements ({PUBLISHED_RESTATEMENTS})")
+        # never emptied: a restatement of a later night must outlive a night that looks back
+        connection.execute(
+            f"create table if not exists raw.published_restatements ({PUBLISHED_RESTATEMENTS})"
+        )
         if settings.warehouse_path.is_file():
             path = str(settings.warehouse_path).replace("'", "''")
             connection.execute(f"attach '{path}' as published (read_only)")
@@ -90,12 +93,23 @@ def _published_in(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 def _copy_published(connection: duckdb.DuckDBPyConnection) -> None:
-    for table, columns, source in (
-        ("published_usage", PUBLISHED_USAGE, "team_usage_daily where is_complete"),
-        ("published_restatements", PUBLISHED_RESTATEMENTS, "restatements"),
-    ):
-        names = ", ".join(name.split()[0] for name in columns.replace("(28, 8)", "").split(","))
-        connection.execute(f"insert into raw.{table} select {names} from published.marts.{source}")
+    usage, restatements = _names(PUBLISHED_USAGE), _names(PUBLISHED_RESTATEMENTS)
+    connection.execute(
+        f"insert into raw.published_usage select {usage} "
+        "from published.marts.team_usage_daily where is_complete"
+    )
+    connection.execute(
+        "delete from raw.published_restatements as known using published.marts.restatements as published "
+        "where known.team_id = published.team_id and known.period_start_date = published.period_start_date "
+        "and known.measure = published.measure and known.restated_as_of = published.restated_as_of"
+    )
+    connection.execute(
+        f"insert into raw.published_restatements select {restatements} from published.marts.restatements"
+    )
+
+
+def _names(columns: str) -> str:
+    return ", ".join(column.split()[0] for column in columns.replace("(28, 8)", "").split(","))
 
 
 def _new_side_file(settings: Settings, as_of: datetime) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from pathlib import Path
 from flows.audit import AuditReport, audit
 from flows.build import build
 from flows.land import LandReport, land_folder
+from flows.periods import Week
 from flows.progress import Progress
 from flows.publish import publish
 from flows.reviews import RenderedReview, complete_weeks, render_weekly, weekly_paths
@@ -23,6 +25,7 @@ class NightlyReport:
 
     landed: LandReport
     audited: AuditReport
+    findings: tuple[tuple[str, int], ...]
     warehouse_path: Path
     review: RenderedReview | None
 
@@ -34,6 +37,7 @@ class NightlyReport:
             f"published  {self.warehouse_path}",
         ]
         lines += [f"warning    {name}" for name in self.audited.warnings]
+        lines += [f"finding    {rule}: {rows:,} rows (audit_findings)" for rule, rows in self.findings]
         if self.review:
             lines += [f"review     {self.review.html_path}", f"review     {self.review.pdf_path}"]
         return "\n".join(lines)
@@ -45,12 +49,16 @@ def nightly(settings: Settings, *, as_of: datetime, source: Path, progress: Prog
     side_file = build(settings, as_of=as_of, progress=progress)
     audited = audit(side_file, settings, as_of, progress=progress)
     warehouse_path = publish(side_file, settings)
-    return NightlyReport(landed, audited, warehouse_path, _render_due_review(settings))
-
-
-def _render_due_review(settings: Settings) -> RenderedReview | None:
     with closing(open_published(settings.warehouse_path)) as connection:
         weeks = complete_weeks(connection)
+        findings = connection.execute(
+            "select rule, cast(sum(actual) as bigint) from audit_findings group by rule order by 2 desc, 1"
+        ).fetchall()
+    review = _render_due_review(settings, weeks)
+    return NightlyReport(landed, audited, tuple(findings), warehouse_path, review)
+
+
+def _render_due_review(settings: Settings, weeks: Sequence[Week]) -> RenderedReview | None:
     if not weeks or weekly_paths(settings, weeks[0]).pdf_path.exists():
         return None
     return render_weekly(settings, weeks[0])

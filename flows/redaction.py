@@ -33,7 +33,7 @@ _SECRET_NAME = (
     r"[_-]?(?:key|token|secret|id[_-]?token)"
 )
 _NAMES = (
-    rf"{_SECRET_NAME}|key|apikey|token|password|passwd|pwd|secret|signature|sig|credential"
+    rf"{_SECRET_NAME}|key|apikey|token|password|passwd|passphrase|pwd|secret|signature|sig|credential"
     r"|authorization|cookie"
 )
 
@@ -44,7 +44,18 @@ RULES: tuple[Rule, ...] = (
     Rule(rf"(\b(?i:{_NAMES})['\"]?\s*[:=]\s*')[^'\[][^']*", rf"\1{REDACTED}"),
     Rule(rf"(\b(?i:{_NAMES})['\"]?\s*[:=]\s*\")[^\"\[][^\"]*", rf"\1{REDACTED}"),
     # ?key=…, api_key=…, token=…, password=…, in URLs and in text
-    Rule(rf"(\b(?i:{_NAMES})=[\"']?)[^\s&'\"<>\[][^\s&'\"<>]*", rf"\1{REDACTED}"),
+    Rule(
+        rf"((?:\b|%[0-9A-Fa-f]{{2}})(?i:{_NAMES})(?:=|%3[dD])[\"']?)[^\s&'\"<>\[][^\s&'\"<>]*",
+        rf"\1{REDACTED}",
+    ),
+    # password: … and cookie: … as text and headers print them; the value goes whatever its length
+    Rule(r"(\b(?i:password|passwd|passphrase|pwd)\s*:\s*)[^\s'\"<>\[][^\s'\"<>]*", rf"\1{REDACTED}"),
+    Rule(
+        r"(\b(?i:set-cookie|cookie|authorization|x-goog-api-key)\s*:\s*)[^\s'\"<>\[][^\r\n'\"<>]*",
+        rf"\1{REDACTED}",
+    ),
+    # incoming webhooks: whoever has the address may post
+    Rule(r"(hooks\.slack\.com/(?:services|workflows|triggers)/)[A-Za-z0-9/_-]+", rf"\1{REDACTED}"),
     # x-api-key: … as a header prints it; eight characters, so that "api_key: field required" stays
     Rule(rf"(\b(?i:{_SECRET_NAME}|apikey)\s*:\s*)[^\s'\"<>\[][^\s'\"<>]{{7,}}", rf"\1{REDACTED}"),
     # Bearer …: a digit or a token's sign, or long; so that "Bearer authentication required" stays
@@ -64,11 +75,12 @@ RULES: tuple[Rule, ...] = (
     Rule(r"\b(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9*]{4,}", REDACTED),
     # Keys that the provider masked itself ("… key provided: ab****yz"): what it left is still a part
     Rule(r"[A-Za-z0-9][A-Za-z0-9_-]*\*{3,}[A-Za-z0-9_*-]*|\*{3,}[A-Za-z0-9_*-]*[A-Za-z0-9]", REDACTED),
-    # Google, AWS, Slack, GitHub, Fireworks, Groq
+    # Google, AWS, Slack, GitHub, Fireworks, Groq, xAI, OpenAI sessions
     Rule(r"\bAIza[A-Za-z0-9_*-]{8,}", REDACTED),
     Rule(r"\b(?:AKIA|ASIA)[A-Z0-9*]{8,}", REDACTED),
     Rule(r"\bxox[a-z]-[A-Za-z0-9*-]{6,}", REDACTED),
-    Rule(r"\b(?:gh[oprsu]_|github_pat_|glpat-|fw_|gsk_|hf_)[A-Za-z0-9_*-]{12,}", REDACTED),
+    Rule(r"\b(?:gh[oprsu]_|github_pat_|glpat-|fw_|gsk_|hf_|xai-|sess-)[A-Za-z0-9_*-]{8,}", REDACTED),
+    Rule(r"\bya29\.[A-Za-z0-9._*-]{6,}", REDACTED),
     # Any run of 32 or more that holds both letters and digits. RE2 has no look-ahead to say "both", so
     # every long run is bracketed, those without digits or without letters are freed, the rest redacted.
     Rule(r"([A-Za-z0-9_-]{32,})", rf"{_OPEN}\1{_CLOSE}"),

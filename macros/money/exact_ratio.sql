@@ -1,24 +1,24 @@
 {#-
     numerator / denominator, exact, rounded half away from zero to `places` (at most 8);
-    null when either is null or the denominator is zero.
+    null when either is null, the denominator is zero, or the result does not fit into
+    `digits` digits (a billionfold change says nothing, and must not stop a night).
 
     Through integers, because decimal division is a double on DuckDB and rounds twice on
     PostgreSQL. Both sides must be below 10^20 and have at most 8 decimals.
 -#}
-{%- macro exact_ratio(numerator, denominator, places) -%}
-    {%- set scaled_numerator = _hundred_millionths(numerator) -%}
-    {%- set scaled_denominator = _hundred_millionths(denominator) -%}
+{%- macro exact_ratio(numerator, denominator, places, digits=28) -%}
+    {%- set scaled_numerator = "abs(" ~ _hundred_millionths(numerator) ~ ")" -%}
+    {%- set scaled_denominator = "abs(" ~ _hundred_millionths(denominator) ~ ")" -%}
+    {%- set quotient = integer_quotient(
+        "2 * " ~ scaled_numerator ~ " * " ~ 10 ** places ~ " + " ~ scaled_denominator, "2 * " ~ scaled_denominator
+    ) -%}
     case
-        when {{ denominator }} <> 0
+        when {{ denominator }} = 0 then null
+        when {{ quotient }} < cast('1{{ "0" * digits }}' as {{ type_wide_integer() }})
             then cast(
                 case when ({{ numerator }} < 0) = ({{ denominator }} < 0) then 1 else -1 end
-                * cast(
-                    {{ integer_quotient(
-                        "2 * abs(" ~ scaled_numerator ~ ") * " ~ 10 ** places ~ " + abs(" ~ scaled_denominator ~ ")",
-                        "2 * abs(" ~ scaled_denominator ~ ")"
-                    ) }} as numeric(28, 0)
-                )
-                * cast({{ "%.8f" | format(10 ** -places) }} as numeric(9, 8)) as numeric(28, {{ places }})
+                * cast({{ quotient }} as numeric(28, 0))
+                * cast({{ "%.8f" | format(10 ** -places) }} as numeric(9, 8)) as numeric({{ digits }}, {{ places }})
             )
     end
 {%- endmacro -%}
@@ -29,7 +29,7 @@
 
 {#- A rate: six places, null on a zero denominator, never a percentage. -#}
 {%- macro ratio(numerator, denominator) -%}
-    cast({{ exact_ratio(numerator, denominator, 6) }} as numeric(18, 6))
+    {{ exact_ratio(numerator, denominator, 6, 18) }}
 {%- endmacro -%}
 
 {#- Money per something: eight places, null on a zero denominator. -#}
@@ -39,7 +39,7 @@
 
 {#- Milliseconds or seconds per something: three places, null on a zero denominator. -#}
 {%- macro duration_ratio(numerator, denominator) -%}
-    cast({{ exact_ratio(numerator, denominator, 3) }} as numeric(18, 3))
+    {{ exact_ratio(numerator, denominator, 3, 18) }}
 {%- endmacro -%}
 
 {#- Seconds to the millisecond from microseconds, rounded half away from zero. -#}

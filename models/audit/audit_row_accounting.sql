@@ -37,7 +37,7 @@ waiting as (
         count(*) as quarantined_row_count
 
     from {{ ref('stg_saas__' ~ table_name) }}
-    where created_at >= {{ as_of() }}
+    where not {{ exists_at_as_of('created_at') }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 

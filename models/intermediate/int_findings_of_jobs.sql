@@ -1,4 +1,4 @@
-{#- Grain: one row per job or payment and rule that it breaks. -#}
+{#- Grain: one row per job, ledger row or team and rule that it breaks. -#}
 with
 
 jobs as (
@@ -47,6 +47,32 @@ final as (
     where
         movement = 'payment'
         and payment_usd is null
+    union all
+    select
+        'credits_out_of_range' as rule,
+        'credit_transactions' as table_name,
+        transaction_id as row_key,
+        cast(null as numeric(28, 8)) as dollars,
+        created_at
+
+    from {{ ref('int_ledger_rows_normalised') }}
+    where
+        not {{ fits_source_integer('credits_amount') }}
+        or credits_after is null
+    union all
+    select
+        'credits_out_of_range' as rule,
+        'team_credits' as table_name,
+        team_id as row_key,
+        cast(null as numeric(28, 8)) as dollars,
+        cast(null as timestamp) as created_at
+
+    from {{ ref('stg_saas__team_credits') }}
+    where
+        not {{ fits_source_integer('credits_allocated') }}
+        or not {{ fits_source_integer('credits_used') }}
+        or not {{ fits_source_integer('credits_remaining') }}
+        or not {{ fits_source_integer('credit_limit') }}
 
 )
 

@@ -1,4 +1,4 @@
-{#- Grain: one row per finding of the last landing, and per row from the future. -#}
+{#- Grain: one row per finding of the last landing, and per row whose clock keeps it out. -#}
 select
     rule,
     table_name,
@@ -14,7 +14,7 @@ from {{ ref('stg_saas__landing_findings') }}
 union all
 
 select
-    'future_row' as rule,
+    case when created_at > {{ as_of() }} then 'future_row' else 'row_before_1970' end as rule,
     '{{ table_name }}' as table_name,
     {{ key }} as row_key,
     cast(null as numeric(28, 8)) as dollars,
@@ -22,5 +22,10 @@ select
     created_at
 
 from {{ ref('stg_saas__' ~ table_name) }}
-where created_at > {{ as_of() }} + interval '{{ var("future_row_minutes") }} minutes'
+where
+    not {{ exists_at_as_of('created_at') }}
+    and (
+        created_at > {{ as_of() }} + interval '{{ var("future_row_minutes") }} minutes'
+        or created_at < {{ as_of() }}
+    )
 {% endfor %}

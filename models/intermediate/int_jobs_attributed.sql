@@ -22,7 +22,7 @@ jobs as (
         completed_at
 
     from {{ ref('stg_saas__jobs') }}
-    where created_at < {{ as_of() }}
+    where {{ exists_at_as_of('created_at') }}
 
 ),
 

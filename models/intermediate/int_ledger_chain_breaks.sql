@@ -71,7 +71,7 @@ unknown_types as (
         job_id,
         'unknown_type' as break_type,
         cast(0 as bigint) as expected,
-        stored_credits_after - stored_credits_before as actual,
+        coalesce(stored_credits_after - stored_credits_before, 0) as actual,
         created_at
 
     from ledger_rows

@@ -23,10 +23,10 @@ instants as (
         team_id,
         created_at,
         max(tied_row_count) as tied_row_count,
-        max(case when tied_row_count = 1 and movement <> 'payment' then credits_after end) as stated_balance,
-        max(case when tied_row_count = 1 and movement = 'payment' then credits_signed end) as paid_credits,
-        max(case when tied_row_count = 1 and movement = 'payment' then credits_before end) as payment_before,
-        max(case when tied_row_count > 1 or movement <> 'payment' then 1 else 0 end) as is_anchor
+        max(case when tied_row_count = 1 and {{ states_balance() }} then credits_after end) as stated_balance,
+        max(case when tied_row_count = 1 and not {{ states_balance() }} then coalesce(credits_signed, 0) end) as paid_credits,
+        max(case when tied_row_count = 1 and not {{ states_balance() }} then coalesce(credits_before, 0) end) as payment_before,
+        max(case when tied_row_count > 1 or {{ states_balance() }} then 1 else 0 end) as is_anchor
 
     from ledger_rows
     group by team_id, created_at

@@ -46,7 +46,7 @@ stretched as (
 
     select
         *,
-        sum(case when movement = 'payment' then 0 else 1 end) over (
+        sum(case when {{ states_balance() }} then 1 else 0 end) over (
             partition by team_id order by ledger_position
         ) as stretch_number
 
@@ -58,10 +58,10 @@ rebased as (
 
     select
         *,
-        first_value(case when movement = 'payment' then credits_before else credits_after end) over (
+        first_value(case when {{ states_balance() }} then credits_after else coalesce(credits_before, 0) end) over (
             partition by team_id, stretch_number order by ledger_position
         )
-        + coalesce(sum(case when movement = 'payment' then credits_signed end) over (
+        + coalesce(sum(case when not {{ states_balance() }} then credits_signed end) over (
             partition by team_id, stretch_number order by ledger_position
         ), 0) as balance_after
 
@@ -83,7 +83,9 @@ final as (
         credits_before as stored_credits_before,
         credits_after as stored_credits_after,
         cast(
-            case when movement = 'payment' then balance_after - credits_signed else credits_before end as bigint
+            case
+                when {{ states_balance() }} then credits_before else balance_after - coalesce(credits_signed, 0)
+            end as bigint
         ) as credits_before,
         cast(balance_after as bigint) as credits_after,
         cast(lag(balance_after) over (partition by team_id order by ledger_position) as bigint) as running_balance,

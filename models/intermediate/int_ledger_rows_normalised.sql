@@ -11,15 +11,21 @@ select
         else 'unknown'
     end as movement,
     case
+        when not {{ fits_source_integer('credits_amount') }} then null
         when transaction_type = 'deduction' then -abs(credits_amount)
         when transaction_type in ('refund', 'subscription_payment', 'one_time_payment') then abs(credits_amount)
         when transaction_type in ('allocation', 'adjustment') then credits_amount
     end as credits_signed,
     credits_amount,
-    credits_before,
-    credits_after,
+    -- a row with an impossible balance states none
+    case
+        when {{ fits_source_integer('credits_before') }} and {{ fits_source_integer('credits_after') }} then credits_before
+    end as credits_before,
+    case
+        when {{ fits_source_integer('credits_before') }} and {{ fits_source_integer('credits_after') }} then credits_after
+    end as credits_after,
     reason,
     created_at
 
 from {{ ref('stg_saas__credit_transactions') }}
-where created_at < {{ as_of() }}
+where {{ exists_at_as_of('created_at') }}

@@ -54,7 +54,7 @@ final as (
         row_number() over (
             partition by ledger_rows.team_id, ledger_rows.created_at order by ledger_rows.transaction_id
         ) as tie_index,
-        ledger_rows.movement = 'payment' as is_payment,
+        ledger_rows.movement = 'payment' or ledger_rows.credits_after is null as states_no_balance,
         ledger_rows.credits_signed,
         ledger_rows.credits_before,
         ledger_rows.credits_after,

@@ -53,9 +53,9 @@ walk as (
                 when tied_rows.group_number = walk.group_number then walk.taken else '|'
             end || cast(tied_rows.tie_index as {{ dbt.type_string() }}) || '|' as taken,
             case
-                when not tied_rows.is_payment then tied_rows.credits_after
-                else coalesce({{ balance_entering('walk', 'tied_rows') }}, tied_rows.credits_before)
-                    + tied_rows.credits_signed
+                when not tied_rows.states_no_balance then tied_rows.credits_after
+                else coalesce({{ balance_entering('walk', 'tied_rows') }}, tied_rows.credits_before, 0)
+                    + coalesce(tied_rows.credits_signed, 0)
             end as balance,
             row_number() over (
                 partition by tied_rows.team_id
@@ -64,10 +64,10 @@ walk as (
                         when {{ balance_entering('walk', 'tied_rows') }} is null
                             then case when tied_rows.follows_no_other then 0 else 1 end
                         when
-                            not tied_rows.is_payment
+                            not tied_rows.states_no_balance
                             and tied_rows.credits_before = {{ balance_entering('walk', 'tied_rows') }}
                             then 0
-                        when tied_rows.is_payment then 1
+                        when tied_rows.states_no_balance then 1
                         else 2
                     end,
                     tied_rows.transaction_id

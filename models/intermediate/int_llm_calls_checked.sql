@@ -27,7 +27,7 @@ calls as (
         created_at
 
     from {{ ref('stg_saas__llm_calls') }}
-    where created_at < {{ as_of() }}
+    where {{ exists_at_as_of('created_at') }}
 
 ),
 

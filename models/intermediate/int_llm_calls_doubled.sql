@@ -16,4 +16,4 @@ inner join {{ ref('stg_saas__llm_calls') }} as successes
 
 where
     failures.error like '%list index out of range%'
-    and failures.created_at < {{ as_of() }}
+    and {{ exists_at_as_of('failures.created_at') }}

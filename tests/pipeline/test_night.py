@@ -148,6 +148,27 @@ def test_a_source_that_cannot_be_read_leaves_the_published_night(
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_a_night_before_all_rows_does_not_replace_one_that_has_some(own_copy: Settings) -> None:
+    before = own_copy.warehouse_path.read_bytes()
+    run = almanac(own_copy.data_dir, "nightly", "--source", str(TAPE), "--as-of", "2020-01-01")
+    assert run.returncode == 1
+    assert "--as-of" in run.stderr
+    assert own_copy.warehouse_path.read_bytes() == before
+
+
+def test_a_restatement_outlives_a_night_that_looks_back(own_copy: Settings) -> None:
+    remember_published(own_copy)
+    with duckdb.connect(str(own_copy.landing_path)) as connection:
+        connection.execute(
+            "insert into raw.published_restatements values ('acme-docs', date '2026-11-02', 'job_count', "
+            "1, 2, 'rows_added', timestamp '2026-11-10', timestamp '2026-11-11')"
+        )
+    # the published night knows nothing of it, as after a night as of an earlier moment
+    remember_published(own_copy)
+    with duckdb.connect(str(own_copy.landing_path), read_only=True) as connection:
+        assert connection.execute("select count(*) from raw.published_restatements").fetchone() == (1,)
+
+
 def test_a_period_that_is_none_ends_with_2_before_anything_runs(tmp_path: Path) -> None:
     for arguments in (
         ("nightly", "--source", str(TAPE), "--as-of", "2026-11-23' or 1=1 --"),

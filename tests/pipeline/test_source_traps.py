@@ -562,3 +562,45 @@ def test_trap_45_ids_are_opaque(build: Build) -> None:
         "select team_id, job_type_breakdown from compat.team_usage_summaries"
     ).fetchall()
     assert all(json.loads(text)[name]["count"] == 1 for name, text in breakdowns)
+
+
+# --- beyond the list: what only files can hold
+
+
+def test_credits_outside_the_source_columns_range_leave_the_measures(build: Build) -> None:
+    connection = build(
+        ["credit_usage_daily", "credit_balances", "audit_findings", "audit_ledger"],
+        team_credits=[team(credits_allocated=2**40, credits_remaining=990)],
+        credit_transactions=[
+            entry(0, "deduction", 10, 1000, 990),
+            entry(1, "deduction", 2**40, 990, 980),
+            entry(2, "adjustment", 5, 2**35, 2**35 + 5),
+            entry(3, "deduction", 1, 985, 984),
+        ],
+    )
+    used, adjusted, unexplained, closing = one(
+        connection,
+        "select credits_used, credits_adjusted, unexplained_credits, closing_balance "
+        "from marts.credit_usage_daily",
+    )
+    # the row without a usable amount still states its balance, the row without a usable balance its amount
+    assert (used, adjusted, unexplained, closing) == (11, 5, -10, 984)
+    assert one(connection, "select credits_allocated from marts.credit_balances") is None
+    found = connection.execute(
+        "select table_name, actual from marts.audit_findings where rule = 'credits_out_of_range' order by 1"
+    ).fetchall()
+    assert found == [("credit_transactions", 2), ("team_credits", 1)]
+
+
+def test_a_row_from_before_1970_is_held_back_and_listed(build: Build) -> None:
+    connection = build(
+        ["platform_usage_daily", "audit_findings", "audit_row_accounting"],
+        jobs=[job("new"), job("old", created_at=datetime(1, 1, 1))],
+        llm_calls=[call("c", "old")],
+    )
+    assert one(connection, "select sum(job_count) from marts.platform_usage_daily") == 1
+    rules = connection.execute("select rule, example_row_key from marts.audit_findings").fetchall()
+    assert ("row_before_1970", "old") in rules
+    assert ("call_without_job", "c") in rules
+    accounted = "select used_row_count, quarantined_row_count from marts.audit_row_accounting "
+    assert one(connection, accounted + "where table_name = 'jobs'") == (1, 1)

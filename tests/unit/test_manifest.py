@@ -173,7 +173,7 @@ def test_every_macro_is_described_with_its_arguments(manifest: dict[str, Any]) -
                 wrong.append(f"{name}: implements no macro")
             continue
         signature = re.search(r"\{%-?\s*(?:macro|test)\s+\w+\(([^)]*)\)", macro["macro_sql"])
-        expected = re.findall(r"\w+", signature[1]) if signature else []
+        expected = re.findall(r"(\w+)(?:\s*=[^,]*)?", signature[1]) if signature else []
         documented = [argument["name"] for argument in macro["arguments"]]
         if not macro["description"].strip():
             wrong.append(f"{name}: no description")

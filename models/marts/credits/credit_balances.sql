@@ -6,10 +6,10 @@ teams as (
     select
         team_id,
         organization_id,
-        credits_allocated,
-        credits_used,
-        credits_remaining,
-        credit_limit
+        case when {{ fits_source_integer('credits_allocated') }} then credits_allocated end as credits_allocated,
+        case when {{ fits_source_integer('credits_used') }} then credits_used end as credits_used,
+        case when {{ fits_source_integer('credits_remaining') }} then credits_remaining end as credits_remaining,
+        case when {{ fits_source_integer('credit_limit') }} then credit_limit end as credit_limit
 
     from {{ ref('stg_saas__team_credits') }}
 

@@ -24,7 +24,7 @@ jobs as (
         count(distinct job_id) as job_count
 
     from {{ ref('stg_saas__jobs') }}
-    where created_at < {{ as_of() }}
+    where {{ exists_at_as_of('created_at') }}
     group by team_id
 
 ),
@@ -43,12 +43,12 @@ calls as (
     left join {{ ref('stg_saas__jobs') }} as jobs
         on
             calls.job_id = jobs.job_id
-            and jobs.created_at < {{ as_of() }}
+            and {{ exists_at_as_of('jobs.created_at') }}
 
     left join {{ ref('fct_llm_calls') }} as facts
         on calls.call_id = facts.call_id
 
-    where calls.created_at < {{ as_of() }}
+    where {{ exists_at_as_of('calls.created_at') }}
     group by coalesce(jobs.team_id, 'unassigned')
 
 ),

@@ -34,7 +34,9 @@ texts as (
         -- as large as numeric(28, 8): doubles lose the last ten digits
         ('99999999999999999999.99999999', '99999999999999999999.99999999', '1', '1', '1'),
         ('12345678901234567890.12345678', '12345678901234567890', '1', '1', '1'),
-        ('999999999999', '1', '999999999999', '999999999999', '999999999999')
+        ('999999999999', '1', '999999999999', '999999999999', '999999999999'),
+        -- larger than the type: not a number to show, and no reason to stop
+        ('99999999999999999999', '0.00000001', null, null, null)
     ) as texts (numerator, denominator, rate, money, duration)
 
 ),
