@@ -42,10 +42,12 @@ added_up as (
             ('allocation', 'credits_allocated'), ('payment', 'credits_purchased'),
             ('refund', 'credits_refunded'), ('adjustment', 'credits_adjusted'),
         ] %}
-        cast(sum(case when movement = '{{ movement }}' then credits_signed else 0 end) as bigint) as {{ measure }},
+        cast(
+            sum(case when movement = '{{ movement }}' then coalesce(credits_signed, 0) else 0 end) as bigint
+        ) as {{ measure }},
         {%- endfor %}
         cast(
-            sum(case when movement in ('deduction', 'refund') then -credits_signed else 0 end) as bigint
+            sum(case when movement in ('deduction', 'refund') then -coalesce(credits_signed, 0) else 0 end) as bigint
         ) as credits_used,
         max(case when rows_to_last = 1 then credits_after end) as closing_balance
 

@@ -576,20 +576,28 @@ def test_credits_outside_the_source_columns_range_leave_the_measures(build: Buil
             entry(1, "deduction", 2**40, 990, 980),
             entry(2, "adjustment", 5, 2**35, 2**35 + 5),
             entry(3, "deduction", 1, 985, 984),
+            # a day of its own, with nothing that counts
+            entry(30, "deduction", 2**40, 984, 984),
         ],
     )
+    assert one(
+        connection,
+        "select credits_used, closing_balance from marts.credit_usage_daily "
+        "where period_start_date = date '2026-11-21'",
+    ) == (0, 984)
     used, adjusted, unexplained, closing = one(
         connection,
         "select credits_used, credits_adjusted, unexplained_credits, closing_balance "
-        "from marts.credit_usage_daily",
+        "from marts.credit_usage_daily where period_start_date = date '2026-11-20'",
     )
     # the row without a usable amount still states its balance, the row without a usable balance its amount
     assert (used, adjusted, unexplained, closing) == (11, 5, -10, 984)
     assert one(connection, "select credits_allocated from marts.credit_balances") is None
     found = connection.execute(
-        "select table_name, actual from marts.audit_findings where rule = 'credits_out_of_range' order by 1"
+        "select table_name, actual from marts.audit_findings where rule = 'credits_out_of_range' "
+        "order by table_name, finding_date"
     ).fetchall()
-    assert found == [("credit_transactions", 2), ("team_credits", 1)]
+    assert found == [("credit_transactions", 2), ("credit_transactions", 1), ("team_credits", 1)]
 
 
 def test_a_row_from_before_1970_is_held_back_and_listed(build: Build) -> None:
