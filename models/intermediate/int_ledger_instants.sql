@@ -24,8 +24,12 @@ instants as (
         created_at,
         max(tied_row_count) as tied_row_count,
         max(case when tied_row_count = 1 and {{ states_balance() }} then credits_after end) as stated_balance,
-        max(case when tied_row_count = 1 and not {{ states_balance() }} then coalesce(credits_signed, 0) end) as paid_credits,
-        max(case when tied_row_count = 1 and not {{ states_balance() }} then coalesce(credits_before, 0) end) as payment_before,
+        max(
+            case when tied_row_count = 1 and not {{ states_balance() }} then coalesce(credits_signed, 0) end
+        ) as paid_credits,
+        max(
+            case when tied_row_count = 1 and not {{ states_balance() }} then coalesce(credits_before, 0) end
+        ) as payment_before,
         max(case when tied_row_count > 1 or {{ states_balance() }} then 1 else 0 end) as is_anchor
 
     from ledger_rows

@@ -19,10 +19,12 @@ select
     credits_amount,
     -- a row with an impossible balance states none
     case
-        when {{ fits_source_integer('credits_before') }} and {{ fits_source_integer('credits_after') }} then credits_before
+        when {{ fits_source_integer('credits_before') }} and {{ fits_source_integer('credits_after') }}
+            then credits_before
     end as credits_before,
     case
-        when {{ fits_source_integer('credits_before') }} and {{ fits_source_integer('credits_after') }} then credits_after
+        when {{ fits_source_integer('credits_before') }} and {{ fits_source_integer('credits_after') }}
+            then credits_after
     end as credits_after,
     reason,
     created_at
