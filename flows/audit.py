@@ -79,8 +79,8 @@ def _row_count(warehouse: Path) -> int:
     try:
         with duckdb.connect(str(warehouse), read_only=True) as connection:
             row = connection.execute(f"select {counts}").fetchone()
-    except duckdb.CatalogException:
-        return 0  # another program's file, or an older one without these marts
+    except duckdb.Error:
+        return 0  # damaged, or without these marts: nothing that a night could take away
     return int(row[0]) if row else 0
 
 

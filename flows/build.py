@@ -75,10 +75,14 @@ def remember_published(settings: Settings) -> None:
         )
         if settings.warehouse_path.is_file():
             path = str(settings.warehouse_path).replace("'", "''")
-            connection.execute(f"attach '{path}' as published (read_only)")
-            if _published_in(connection) == settings.reporting_timezone:
-                _copy_published(connection)
-            connection.execute("detach published")
+            try:
+                connection.execute(f"attach '{path}' as published (read_only)")
+                if _published_in(connection) == settings.reporting_timezone:
+                    _copy_published(connection)
+                connection.execute("detach published")
+            except duckdb.Error:
+                # damaged, or of another version: there is no night to compare with, and this one replaces it
+                connection.execute("delete from raw.published_usage")
 
 
 def _published_in(connection: duckdb.DuckDBPyConnection) -> str:

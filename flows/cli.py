@@ -5,6 +5,7 @@ Every import of weight sits in the command that needs it: `--help` waits for nei
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -44,6 +45,7 @@ EXAMPLE_QUERIES = {
 }
 
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 app = typer.Typer(
     name="almanac",
@@ -369,6 +371,8 @@ def _tell_what_the_demo_made(settings: Settings, html_path: Path, pdf_path: Path
 
 def main() -> NoReturn:
     """Run the command; every way out has its exit code and at most a few lines on stderr."""
+    # as an exception, so that dbt's process is ended and the lock is let go in that order
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     try:
         app()
     except AlmanacError as error:

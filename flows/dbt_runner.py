@@ -76,8 +76,14 @@ def run_dbt(
             "--no-version-check",
         ),
     ]
+    # dbt's own switches in the caller's environment must not change a night
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("DBT_") or name.startswith("DBT_ENV_SECRET_")
+    }
     environment = {
-        **os.environ,
+        **inherited,
         "ALMANAC_TARGET": settings.target,
         "ALMANAC_BUILD_PATH": str(side_file),
         "ALMANAC_LANDING_PATH": str(settings.landing_path),
@@ -105,7 +111,8 @@ def run_dbt(
         except BaseException:
             child.terminate()
             raise
-    if not results_path.is_file():
+    # 1: some nodes failed, which the results tell; anything else kept dbt from finishing
+    if child.returncode not in (0, 1) or not results_path.is_file():
         story = "\n  ".join(complaints[-8:]) or f"it ended with code {child.returncode}"
         raise DbtFailed(f"dbt {command[0]} did not run: {story}\nIts log: {work_dir / 'logs' / 'dbt.log'}")
     return _read_results(results_path)

@@ -22,7 +22,11 @@ jobs as (
     inner join {{ ref('fct_jobs') }} as jobs
         on
             windows.calendar_date = jobs.job_date
-            and {{ in_time_zone('jobs.created_at') }} < windows.local_until
+            -- today ends at as_of by itself, also in an hour that clocks repeat
+            and (
+                windows.dashboard_window = 'today'
+                or {{ in_time_zone('jobs.created_at') }} < windows.local_until
+            )
 
     group by windows.dashboard_window
 
@@ -46,7 +50,10 @@ call_rows as (
     inner join {{ ref('fct_llm_calls') }} as calls
         on
             windows.calendar_date = calls.call_date
-            and {{ in_time_zone('calls.created_at') }} < windows.local_until
+            and (
+                windows.dashboard_window = 'today'
+                or {{ in_time_zone('calls.created_at') }} < windows.local_until
+            )
 
 ),
 

@@ -20,6 +20,7 @@ final as (
         ('negative_total_time', 'has_negative_total'),
         ('negative_queue_time', 'has_negative_queue'),
         ('negative_run_time', 'has_negative_run'),
+        ('endless_time', 'has_endless_time'),
         ('unknown_status', "outcome = 'other'"),
         ('stuck_job', 'is_stuck'),
         ('unbilled_job', "outcome = 'completed' and coalesce(deduction_count, 0) = 0"),

@@ -252,9 +252,9 @@ class Entry:
     own_organization_id: str | None
     job_id: str | None
     kind: str
-    amount: int
-    before: int
-    after: int
+    amount: int | None  # null when the source's column could not hold it, like before and after
+    before: int | None
+    after: int | None
     reason: str | None
     created_at: datetime
     day: date
@@ -267,9 +267,18 @@ class Entry:
 
     def of_kind(self, *kinds: str) -> int:
         """The credits of a row of one of these kinds, else 0; what a deduction takes is positive here."""
-        if self.kind not in kinds:
+        if self.kind not in kinds or self.amount is None:
             return 0
         return self.amount if self.kind in ("allocation", "adjustment") else abs(self.amount)
+
+    @property
+    def states_no_balance(self) -> bool:
+        return self.is_payment or self.after is None
+
+    @property
+    def moved(self) -> int:
+        """What the row does to the balance; nothing when its type or its amount is not known."""
+        return self.added + self.of_kind("adjustment") - self.used
 
     @property
     def used(self) -> int:
@@ -289,18 +298,28 @@ class Entry:
         return rounded(exact.numerator, exact.denominator)
 
 
+def in_range(credits: int | None) -> int | None:
+    """The credits, unless the source's 32-bit column could not hold them."""
+    return credits if credits is not None and -(2**31) <= credits < 2**31 else None
+
+
+def states_possible_balances(row: Row) -> bool:
+    return in_range(row["credits_before"]) is not None and in_range(row["credits_after"]) is not None
+
+
 def next_entry(tied: list[Entry], running: int | None) -> Entry:
     """Which of the rows of one instant comes next; `tied` is sorted by transaction id."""
     if running is None:
         for entry in tied:
-            if all(entry.before != other.after for other in tied if other is not entry):
+            follows = (other for other in tied if other is not entry and other.after is not None)
+            if all(entry.before != other.after for other in follows):
                 return entry
         return tied[0]
     for entry in tied:
-        if not entry.is_payment and entry.before == running:
+        if not entry.states_no_balance and entry.before == running:
             return entry
     for entry in tied:
-        if entry.is_payment:
+        if entry.states_no_balance:
             return entry
     return tied[0]
 
@@ -315,9 +334,9 @@ def walk_ledger(entries: Iterable[Entry]) -> list[Entry]:
         while tied:
             entry = next_entry(tied, running)
             tied = [other for other in tied if other is not entry]
-            if entry.is_payment:
-                entry.before = entry.before if running is None else running
-                entry.after = entry.before + abs(entry.amount)
+            if entry.states_no_balance:
+                entry.before = (entry.before or 0) if running is None else running
+                entry.after = entry.before + entry.moved
             running = entry.after
             walked.append(entry)
     return walked
@@ -478,9 +497,9 @@ class Platform:
                 own_organization_id=row["organization_id"],
                 job_id=row["job_id"],
                 kind=row["transaction_type"],
-                amount=row["credits_amount"],
-                before=row["credits_before"],
-                after=row["credits_after"],
+                amount=in_range(row["credits_amount"]),
+                before=row["credits_before"] if states_possible_balances(row) else None,
+                after=row["credits_after"] if states_possible_balances(row) else None,
                 reason=row["reason"],
                 created_at=row["created_at"],
                 day=self.clock.local_day(row["created_at"]),
@@ -750,7 +769,8 @@ def credit_usage_rows(platform: Platform, grain: str) -> list[Row]:
                 "credits_adjusted": sum(entry.of_kind("adjustment") for entry in entries),
                 "credits_used": sum(entry.used for entry in entries),
             }
-            closing = entries[-1].after
+            closing = entries[-1].after or 0  # the walk has given every row a balance
+            opening = opening or 0
             explained = moved["credits_allocated"] + moved["credits_purchased"] + moved["credits_adjusted"]
             rows.append(
                 {
@@ -771,7 +791,8 @@ def credit_usage_rows(platform: Platform, grain: str) -> list[Row]:
 
 def credit_balance_row(platform: Platform, row: Row) -> Row:
     ledger = platform.ledgers.get(row["team_id"], [])
-    allocated, remaining = row["credits_allocated"], row["credits_remaining"]
+    allocated, remaining = in_range(row["credits_allocated"]), in_range(row["credits_remaining"])
+    credits_used = in_range(row["credits_used"])
     balance = ledger[-1].after if ledger else None
     today = platform.clock.local_day(
         platform.clock.as_of
@@ -783,14 +804,14 @@ def credit_balance_row(platform: Platform, row: Row) -> Row:
     return {
         "team_id": row["team_id"],
         "credits_allocated": allocated,
-        "credits_used": row["credits_used"],
+        "credits_used": credits_used,
         "credits_remaining": remaining,
-        "credit_limit": row.get("credit_limit"),
-        "used_share": ratio(row["credits_used"], allocated or 0, RATE_PLACES),
+        "credit_limit": in_range(row.get("credit_limit")),
+        "used_share": ratio(credits_used, allocated or 0, RATE_PLACES),
         "ledger_balance": balance,
         "balance_difference": None if remaining is None or balance is None else remaining - balance,
         "burn_per_day": ratio(used, days, RATE_PLACES),
-        "days_left": ratio(remaining * days, used, RATE_PLACES) if lasts else None,
+        "days_left": ratio((remaining or 0) * days, used, RATE_PLACES) if lasts else None,
     }
 
 

@@ -230,7 +230,7 @@ def entry(
     )
 
 
-def walked(*entries: Entry) -> list[tuple[str, int, int]]:
+def walked(*entries: Entry) -> list[tuple[str, int | None, int | None]]:
     return [(row.transaction_id, row.before, row.after) for row in walk_ledger(entries)]
 
 

@@ -197,6 +197,13 @@ def test_the_build_remembers_what_the_published_night_said(own_copy: Settings) -
     assert remembered == published != []
 
 
+def test_a_damaged_warehouse_is_no_night_to_compare_with(own_copy: Settings) -> None:
+    own_copy.warehouse_path.write_bytes(b"not a database" * 1000)
+    remember_published(own_copy)
+    with duckdb.connect(str(own_copy.landing_path), read_only=True) as connection:
+        assert connection.execute("select count(*) from raw.published_usage").fetchone() == (0,)
+
+
 def test_days_cut_in_another_time_zone_are_not_compared(own_copy: Settings) -> None:
     remember_published(own_copy.model_copy(update={"reporting_timezone": "Asia/Kolkata"}))
     with duckdb.connect(str(own_copy.landing_path), read_only=True) as connection:

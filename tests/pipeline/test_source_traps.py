@@ -612,3 +612,15 @@ def test_a_row_from_before_1970_is_held_back_and_listed(build: Build) -> None:
     assert ("call_without_job", "c") in rules
     accounted = "select used_row_count, quarantined_row_count from marts.audit_row_accounting "
     assert one(connection, accounted + "where table_name = 'jobs'") == (1, 1)
+
+
+def test_a_completion_in_the_year_9999_is_no_job_time(build: Build) -> None:
+    connection = build(
+        ["platform_usage_daily", "audit_findings"],
+        jobs=[job("sound"), job("endless", completed_at=datetime(9999, 12, 31))],
+    )
+    average = "select avg_job_seconds from marts.platform_usage_daily where job_count = 2"
+    assert one(connection, average) == Decimal("10.000")
+    assert ("endless_time", "endless") in connection.execute(
+        "select rule, example_row_key from marts.audit_findings"
+    ).fetchall()

@@ -10,30 +10,32 @@ newest_versions as (
 
 sightings as (
 
+    {% for fact in ['fct_jobs', 'fct_llm_calls', 'fct_credit_transactions'] -%}
     select
         team_id,
         organization_id,
         created_at
 
-    from {{ ref('fct_jobs') }}
+    from {{ ref(fact) }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
-    union all
+),
 
-    select
-        team_id,
-        organization_id,
-        created_at
-
-    from {{ ref('fct_llm_calls') }}
-
-    union all
+ranked as (
 
     select
-        team_id,
-        organization_id,
-        created_at
+        *,
+        -- the latest that names an organization
+        row_number() over (
+            partition by team_id
+            order by
+                case when organization_id = 'unassigned' then 1 else 0 end asc,
+                created_at desc,
+                organization_id asc
+        ) as recency
 
-    from {{ ref('fct_credit_transactions') }}
+    from sightings
 
 ),
 
@@ -41,11 +43,11 @@ seen as (
 
     select
         team_id,
-        max(organization_id) as organization_id,
+        max(case when recency = 1 then organization_id end) as organization_id,
         min(created_at) as first_seen_at,
         max(created_at) as last_seen_at
 
-    from sightings
+    from ranked
     group by team_id
 
 ),

@@ -1,7 +1,8 @@
 -- I2: for every period, teams and organizations add up to the platform, exactly.
 -- Returns the mart, period and measure that do not.
 {% set measures = [
-    'job_count', 'call_count', 'failed_call_count', 'prompt_tokens',
+    'job_count', 'completed_job_count', 'failed_job_count', 'cancelled_job_count', 'open_job_count', 'other_job_count',
+    'latency_call_count', 'call_count', 'failed_call_count', 'prompt_tokens',
     'completion_tokens', 'total_tokens', 'provider_cost_usd', 'client_cost_usd',
     'margin_usd', 'unpriced_call_count', 'credits_used', 'credits_added',
 ] %}
@@ -20,7 +21,7 @@ select
 
 from {{ ref('platform_usage_' ~ suffix) }} as platform
 
-left join (
+full join (
     select
         period_start_date,
         sum({{ measure }}) as {{ measure }}

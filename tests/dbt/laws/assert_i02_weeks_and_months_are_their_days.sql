@@ -1,7 +1,8 @@
 -- I2: a team's days add up to its weeks and to its months, exactly.
 -- Returns the team, period and measure that do not.
 {% set measures = [
-    'job_count', 'call_count', 'failed_call_count', 'prompt_tokens',
+    'job_count', 'completed_job_count', 'failed_job_count', 'cancelled_job_count', 'open_job_count', 'other_job_count',
+    'latency_call_count', 'call_count', 'failed_call_count', 'prompt_tokens',
     'completion_tokens', 'total_tokens', 'provider_cost_usd', 'client_cost_usd',
     'margin_usd', 'unpriced_call_count', 'credits_used', 'credits_added',
 ] %}
@@ -18,7 +19,7 @@ select
 
 from {{ ref(mart) }} as periods
 
-left join (
+full join (
     select
         team_id,
         {{ period_start('period_start_date', period_type) }} as period_start_date,

@@ -13,7 +13,7 @@ select
 
 from {{ ref('platform_usage_' ~ suffix) }} as platform
 
-left join (
+full join (
     select
         period_start_date,
         sum(call_count) as call_count,
@@ -27,7 +27,7 @@ left join (
     on platform.period_start_date = parts.period_start_date
 
 where
-    platform.call_count <> coalesce(parts.call_count, 0)
+    coalesce(platform.call_count, 0) <> coalesce(parts.call_count, 0)
     or coalesce(platform.total_tokens, 0) <> coalesce(parts.total_tokens, 0)
     or coalesce(platform.provider_cost_usd, 0) <> coalesce(parts.provider_cost_usd, 0)
     or coalesce(platform.client_cost_usd, 0) <> coalesce(parts.client_cost_usd, 0)

@@ -43,3 +43,12 @@ left join days
     on facts.activity_date = days.period_start_date
 
 where days.period_start_date is null
+
+union all
+
+select
+    max(period_start_date) as period_start_date,
+    {{ local_date(as_of() ~ " - interval '1 microsecond'") }} as next_date
+
+from days
+having max(period_start_date) <> {{ local_date(as_of() ~ " - interval '1 microsecond'") }}
