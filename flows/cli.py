@@ -148,7 +148,9 @@ def land(as_of: AsOf = None, source: Source = None) -> None:
         note = f" ({dropped:,} duplicates dropped)" if dropped else ""
         typer.echo(f"  {table.table_name:<22} {table.rows_landed:>12,} rows{note}")
     if report.unusable_numbers:
-        typer.echo(f"  {report.unusable_numbers:,} numbers cannot be used; raw.landing_findings lists them")
+        typer.echo(
+            f"  {report.unusable_numbers:,} unusable numbers; the next build lists them in audit_findings"
+        )
 
 
 @app.command()

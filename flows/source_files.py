@@ -359,11 +359,6 @@ class _Check:
     def _line(self, chunk: bytes, position: int) -> int:
         return self._lines_before + chunk.count(b"\n", 0, position) + 1
 
-    def _not_utf8(self, line: int) -> LandError:
-        return LandError(
-            f"{self.file.label} is not UTF-8: line {line} holds other bytes. Export it as UTF-8."
-        )
-
 
 def _not_utf8(file: SourceFile, line: int) -> LandError:
     return LandError(f"{file.label} is not UTF-8: line {line} holds other bytes. Export it as UTF-8.")
