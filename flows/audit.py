@@ -6,6 +6,7 @@ this module runs them, fetches the rows that break them, and says which law brok
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from flows.build import variables_of
 from flows.dbt_runner import NodeResult, run_dbt
 from flows.errors import AlmanacError
 from flows.progress import Progress, SilentProgress
@@ -46,6 +48,7 @@ def audit(
         settings=settings,
         side_file=side_file,
         as_of=as_of,
+        variables=json.loads(variables_of(side_file).read_text(encoding="utf-8")),
         progress=progress or SilentProgress(),
         stage="Auditing",
     )

@@ -1,19 +1,24 @@
-"""Build every model into a side file: readers never meet a half-built night.
+"""Build the models into a side file: readers never meet a half-built night.
 
-Owns the side file's life before publication, and what the build remembers of the last
-published night (for restatements).
+Owns the side file's life before publication. The file of the night before the last one is taken
+up again and brought from what it covers to what is landed, so a night costs what has changed.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from flows.coverage import Coverage, Touched, landed_coverage, touched_since
 from flows.dbt_runner import DbtFailed, run_dbt
 from flows.errors import AlmanacError
 from flows.progress import Progress
+from flows.published_night import remember_published
 from flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,36 +27,51 @@ if TYPE_CHECKING:
 # Oldest format that DuckDB 2.0 writes and people's older DuckDBs (1.3.2, 1.4.4, 1.5.6) read.
 STORAGE_VERSION = "v1.2.0"
 
-# The measures whose restatement is recorded, of one team on one complete day.
-PUBLISHED_USAGE = """
-    team_id varchar, period_start_date date, job_count bigint, completed_job_count bigint,
-    failed_job_count bigint, call_count bigint, total_tokens bigint, provider_cost_usd decimal(28, 8),
-    client_cost_usd decimal(28, 8), credits_used bigint, credits_added bigint, built_at_as_of timestamp
-"""
-PUBLISHED_RESTATEMENTS = """
-    team_id varchar, period_start_date date, measure varchar, old_value decimal(28, 8),
-    new_value decimal(28, 8), cause varchar, published_as_of timestamp, restated_as_of timestamp
-"""
 
-
-def build(settings: Settings, *, as_of: datetime, progress: Progress) -> Path:
+def build(settings: Settings, *, as_of: datetime, progress: Progress, full_refresh: bool = False) -> Path:
     """Build all models as of a moment; return the side file, not yet audited.
 
-    Raises AlmanacError when nothing is landed, and DbtFailed naming the models that failed.
+    Only the periods that have changed since the file was last built are built anew, all of them when
+    it cannot go on from there or `full_refresh` asks for it. Raises AlmanacError when nothing is landed,
+    and DbtFailed naming the models that failed.
     """
     if settings.target != "duckdb":
         raise AlmanacError(f"The target {settings.target} cannot be built yet. Set ALMANAC_TARGET=duckdb.")
     if not settings.landing_path.is_file():
         raise AlmanacError(f"Nothing has landed in {settings.data_dir} yet. Run `almanac land` first.")
-    side_file = _new_side_file(settings, as_of)
-    remember_published(settings)
+    side_file = settings.build_dir / f"{as_of:%Y%m%dT%H%M%S}" / settings.warehouse_path.name
+    with closing(_open_landing(settings)) as landing:
+        wanted = landed_coverage(landing, as_of=as_of, reporting_timezone=settings.reporting_timezone)
+        touched = None if full_refresh else _take_up(settings, side_file, landing, wanted)
+        if touched is None:
+            _create(side_file)
+        remember_published(landing, settings, touched)
+    variables = {"touched": touched.variables} if touched else {}
+    variables_of(side_file).write_text(json.dumps(variables), encoding="utf-8")
+    _run(settings, side_file, as_of=as_of, variables=variables, progress=progress)
+    with closing(_connect(side_file)) as connection:
+        connection.execute("create schema if not exists kept")
+        connection.execute(f"create or replace table kept.coverage ({Coverage.COLUMNS})")
+        connection.execute("insert into kept.coverage values (?, ?, ?, ?, ?, ?)", list(wanted.values))
+    return side_file
+
+
+def variables_of(side_file: Path) -> Path:
+    """The dbt vars of a side file's build, beside it: the audit looks at what the build touched."""
+    return side_file.with_name("variables.json")
+
+
+def _run(
+    settings: Settings, side_file: Path, *, as_of: datetime, variables: dict[str, Any], progress: Progress
+) -> None:
     results = run_dbt(
         ["build", "--exclude-resource-type", "test", "unit_test"],
         settings=settings,
         side_file=side_file,
         as_of=as_of,
+        variables=variables,
         progress=progress,
-        stage="Building the marts",
+        stage="Building what has changed" if variables else "Building the marts",
     )
     failed = [result for result in results if result.status in ("error", "fail")]
     if failed:
@@ -60,75 +80,90 @@ def build(settings: Settings, *, as_of: datetime, progress: Progress) -> Path:
             f"{len(failed)} of {len(results)} models could not be built; nothing is published.\n"
             + "\n".join(lines)
         )
-    return side_file
 
 
-def remember_published(settings: Settings) -> None:
-    """Copy into schema raw what the published night said, so that models can see what changed."""
-    import duckdb
-
-    with duckdb.connect(str(settings.landing_path)) as connection:
-        connection.execute(f"create or replace table raw.published_usage ({PUBLISHED_USAGE})")
-        # never emptied: a restatement of a later night must outlive a night that looks back
-        connection.execute(
-            f"create table if not exists raw.published_restatements ({PUBLISHED_RESTATEMENTS})"
-        )
-        if settings.warehouse_path.is_file():
-            path = str(settings.warehouse_path).replace("'", "''")
-            try:
-                connection.execute(f"attach '{path}' as published (read_only)")
-                if _published_in(connection) == settings.reporting_timezone:
-                    _copy_published(connection)
-                connection.execute("detach published")
-            except duckdb.Error:
-                # damaged, or of another version: there is no night to compare with, and this one replaces it
-                connection.execute("delete from raw.published_usage")
+# --- the side file ------------------------------------------------------------------------------------------
 
 
-def _published_in(connection: duckdb.DuckDBPyConnection) -> str:
-    """The time zone in which the published days are cut; empty when there is no such warehouse."""
+def _take_up(
+    settings: Settings, side_file: Path, landing: duckdb.DuckDBPyConnection, wanted: Coverage
+) -> Touched | None:
+    """Put an older warehouse in the side file's place; what it lacks, or None when no old one will do."""
+    for is_taken in (_take_previous, _copy_published):
+        _clear(side_file)
+        if is_taken(settings, side_file) and (built := coverage_of(side_file)):
+            touched = touched_since(landing, built, wanted)
+            if touched is not None:
+                return touched
+    return None
+
+
+def _clear(side_file: Path) -> None:
+    """An empty folder for the side file, whatever an earlier build of the same moment left there."""
+    shutil.rmtree(side_file.parent, ignore_errors=True)
+    side_file.parent.mkdir(parents=True)
+
+
+def _take_previous(settings: Settings, side_file: Path) -> bool:
+    """Move the file that was published before the present one; a build that dies loses only a copy."""
+    previous, published = settings.previous_path, settings.warehouse_path
+    if not previous.is_file() or not published.is_file() or previous.samefile(published):
+        return False
+    os.replace(previous, side_file)
+    # somebody may still be reading that night, and then it must stay as it is
+    return _can_be_written(side_file)
+
+
+def _copy_published(settings: Settings, side_file: Path) -> bool:
+    if not settings.warehouse_path.is_file():
+        return False
+    shutil.copyfile(settings.warehouse_path, side_file)
+    return _can_be_written(side_file)
+
+
+def _can_be_written(side_file: Path) -> bool:
     import duckdb
 
     try:
-        row = connection.execute("select min(reporting_timezone) from published.marts.dim_dates").fetchone()
-    except duckdb.CatalogException:
-        return ""
-    return str(row[0]) if row else ""
+        _connect(side_file).close()
+    except duckdb.Error:
+        return False
+    return True
 
 
-def _copy_published(connection: duckdb.DuckDBPyConnection) -> None:
-    usage, restatements = _names(PUBLISHED_USAGE), _names(PUBLISHED_RESTATEMENTS)
-    connection.execute(
-        f"insert into raw.published_usage select {usage} "
-        "from published.marts.team_usage_daily where is_complete"
-    )
-    connection.execute(
-        "delete from raw.published_restatements as known using published.marts.restatements as published "
-        "where known.team_id = published.team_id and known.period_start_date = published.period_start_date "
-        "and known.measure = published.measure and known.restated_as_of = published.restated_as_of"
-    )
-    connection.execute(
-        f"insert into raw.published_restatements select {restatements} from published.marts.restatements"
-    )
-
-
-def _names(columns: str) -> str:
-    return ", ".join(column.split()[0] for column in columns.replace("(28, 8)", "").split(","))
-
-
-def _new_side_file(settings: Settings, as_of: datetime) -> Path:
-    """An empty database; what earlier builds left behind is removed (the caller holds the lock)."""
+def coverage_of(warehouse: Path) -> Coverage | None:
+    """What a warehouse says it was built from; None when it does not say."""
     import duckdb
 
-    shutil.rmtree(settings.build_dir, ignore_errors=True)
-    # the stem stays: views remember the name of the database they were made in
-    side_file = settings.build_dir / f"{as_of:%Y%m%dT%H%M%S}" / "warehouse.duckdb"
-    side_file.parent.mkdir(parents=True)
+    try:
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            row = connection.execute("select * from kept.coverage").fetchone()
+    except duckdb.Error:
+        return None  # of an older version, or damaged: it is built anew
+    return Coverage(*row) if row else None
+
+
+def _create(side_file: Path) -> None:
+    """An empty database in the format that people's older DuckDBs read."""
+    import duckdb
+
+    _clear(side_file)
     path = str(side_file).replace("'", "''")
     with duckdb.connect() as connection:
         connection.execute(f"attach '{path}' as side (storage_version '{STORAGE_VERSION}')")
         connection.execute("detach side")
-    return side_file
+
+
+def _connect(side_file: Path) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    return duckdb.connect(str(side_file))
+
+
+def _open_landing(settings: Settings) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    return duckdb.connect(str(settings.landing_path))
 
 
 def _first_lines(message: str) -> str:

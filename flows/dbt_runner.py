@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -51,6 +51,7 @@ def run_dbt(
     as_of: datetime,
     progress: Progress,
     stage: str,
+    variables: Mapping[str, Any] | None = None,
 ) -> tuple[NodeResult, ...]:
     """Run one dbt command on the side file; return what became of every node.
 
@@ -61,14 +62,18 @@ def run_dbt(
     results_path = target_dir / "run_results.json"
     # the results of a previous command must never pass for this one's
     results_path.unlink(missing_ok=True)
-    variables = {"as_of": f"{as_of:%Y-%m-%d %H:%M:%S.%f}", "reporting_timezone": settings.reporting_timezone}
+    all_variables = {
+        "as_of": f"{as_of:%Y-%m-%d %H:%M:%S.%f}",
+        "reporting_timezone": settings.reporting_timezone,
+        **(variables or {}),
+    }
     arguments = [
         *command,
         *("--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)),
         *("--target-path", str(target_dir), "--log-path", str(work_dir / "logs")),
         *(
             "--vars",
-            json.dumps(variables),
+            json.dumps(all_variables),
             "--log-format",
             "json",
             "--log-level",

@@ -29,10 +29,25 @@ def publish(side_file: Path, settings: Settings) -> Path:
             f"{side_file} could not be closed cleanly; nothing is published. Run the night again."
         )
     _flush(side_file)
-    os.replace(side_file, settings.warehouse_path)
+    _replace(side_file, settings)
     _flush(settings.warehouse_path.parent)
     shutil.rmtree(side_file.parent, ignore_errors=True)
     return settings.warehouse_path
+
+
+def _replace(side_file: Path, settings: Settings) -> None:
+    """Put the new file in place and keep the old one: the next night goes on from it.
+
+    The old one gets its name for that only once it is no longer the published one, so that no build
+    can take the published file for its own, wherever this process dies.
+    """
+    kept = settings.previous_path.with_suffix(".new")
+    kept.unlink(missing_ok=True)
+    if settings.warehouse_path.exists():
+        os.link(settings.warehouse_path, kept)
+    os.replace(side_file, settings.warehouse_path)
+    if kept.exists():
+        os.replace(kept, settings.previous_path)
 
 
 def _flush(path: Path) -> None:

@@ -67,6 +67,11 @@ class Settings(BaseSettings):
     def build_dir(self) -> Path:
         return self.data_dir / "build"
 
+    @property
+    def previous_path(self) -> Path:
+        """The warehouse that was published before the present one: the next side file."""
+        return self.build_dir / "previous.duckdb"
+
 
 def load_settings(data_dir: Path | None = None) -> Settings:
     """Read the settings once; `data_dir`, when given, wins over the environment."""

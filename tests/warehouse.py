@@ -56,7 +56,8 @@ VERSION_COLUMNS = {
     "published_usage": "team_id varchar, period_start_date date, job_count bigint, "
     "completed_job_count bigint, failed_job_count bigint, call_count bigint, total_tokens bigint, "
     "provider_cost_usd decimal(28, 8), client_cost_usd decimal(28, 8), credits_used bigint, "
-    "credits_added bigint, built_at_as_of timestamp",
+    "credits_added bigint",
+    "published_nights": "as_of timestamp, complete_until date",
     "published_restatements": "team_id varchar, period_start_date date, measure varchar, "
     "old_value decimal(28, 8), new_value decimal(28, 8), cause varchar, published_as_of timestamp, "
     "restated_as_of timestamp",

@@ -15,4 +15,5 @@
         case when not is_failed then latency_ms end as latency_ms
 
     from {{ ref('fct_llm_calls') }}
+    where {{ is_touched('call_date', period_type) }}
 {%- endmacro -%}

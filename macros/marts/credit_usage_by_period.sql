@@ -5,6 +5,7 @@
     what the last row of the period says, unexplained is what no row explains.
 -#}
 {%- macro credit_usage_by_period(period_type) -%}
+{{ replaced_when_touched('period_start_date', 'ledger_' ~ period_type) }}
 with
 
 periods as (
@@ -20,15 +21,12 @@ ledger_rows as (
         {{ period_start('transaction_date', period_type) }} as period_start_date,
         movement,
         credits_signed,
-        credits_before,
+        coalesce(previous_balance, credits_before) as balance_entering,
         credits_after,
-        ledger_position,
-        row_number() over (
-            partition by team_id, {{ period_start('transaction_date', period_type) }}
-            order by ledger_position desc
-        ) as rows_to_last
+        ledger_position
 
     from {{ ref('fct_credit_transactions') }}
+    where {{ is_touched('transaction_date', 'ledger_' ~ period_type) }}
 
 ),
 
@@ -37,7 +35,8 @@ added_up as (
     select
         team_id,
         period_start_date,
-        max(case when ledger_position = 1 then credits_before end) as first_balance,
+        min(ledger_position) as first_position,
+        max(ledger_position) as last_position,
         {%- for movement, measure in [
             ('allocation', 'credits_allocated'), ('payment', 'credits_purchased'),
             ('refund', 'credits_refunded'), ('adjustment', 'credits_adjusted'),
@@ -48,8 +47,7 @@ added_up as (
         {%- endfor %}
         cast(
             sum(case when movement in ('deduction', 'refund') then -coalesce(credits_signed, 0) else 0 end) as bigint
-        ) as credits_used,
-        max(case when rows_to_last = 1 then credits_after end) as closing_balance
+        ) as credits_used
 
     from ledger_rows
     group by team_id, period_start_date
@@ -59,12 +57,21 @@ added_up as (
 opened as (
 
     select
-        *,
-        coalesce(
-            lag(closing_balance) over (partition by team_id order by period_start_date), first_balance
-        ) as opening_balance
+        added_up.*,
+        first_rows.balance_entering as opening_balance,
+        last_rows.credits_after as closing_balance
 
     from added_up
+
+    inner join ledger_rows as first_rows
+        on
+            added_up.team_id = first_rows.team_id
+            and added_up.first_position = first_rows.ledger_position
+
+    inner join ledger_rows as last_rows
+        on
+            added_up.team_id = last_rows.team_id
+            and added_up.last_position = last_rows.ledger_position
 
 ),
 

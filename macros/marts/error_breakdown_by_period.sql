@@ -6,6 +6,7 @@
 -#}
 {%- macro error_breakdown_by_period(period_type) -%}
 {%- set keys = ['team_id', 'job_type', 'error_class'] -%}
+{{ replaced_when_touched('period_start_date', period_type) }}
 with
 
 periods as (
@@ -41,6 +42,7 @@ calls as (
         call_date
 
     from {{ ref('fct_llm_calls') }}
+    where {{ is_touched('call_date', period_type) }}
 
 ),
 
@@ -57,6 +59,7 @@ failures as (
         cast(null as numeric(28, 8)) as wasted_cost_usd
 
     from failed_jobs
+    where {{ is_touched('job_date', period_type) }}
 
     union all
 

@@ -4,6 +4,7 @@
 -#}
 {%- macro revenue_by_period(period_type) -%}
 {%- set keys = ['organization_id', 'team_id'] -%}
+{{ replaced_when_touched('period_start_date', period_type) }}
 with
 
 periods as (
@@ -23,7 +24,9 @@ payments as (
         cast(sum(credits_signed) as bigint) as credits_purchased
 
     from {{ ref('fct_credit_transactions') }}
-    where movement = 'payment'
+    where
+        movement = 'payment'
+        and {{ is_touched('transaction_date', period_type) }}
     group by {{ keys | join(', ') }}, {{ period_start('transaction_date', period_type) }}
 
 ),
@@ -39,6 +42,7 @@ calls as (
         cast(sum(client_cost_usd - provider_cost_usd) as numeric(28, 8)) as margin_usd
 
     from {{ ref('fct_llm_calls') }}
+    where {{ is_touched('call_date', period_type) }}
     group by {{ keys | join(', ') }}, {{ period_start('call_date', period_type) }}
 
 ),

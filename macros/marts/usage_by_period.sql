@@ -7,6 +7,7 @@
     a period with any of the three, the platform for every period.
 -#}
 {%- macro usage_by_period(period_type, keys) -%}
+{{ replaced_when_touched('period_start_date', period_type) }}
 with
 
 periods as (
@@ -28,6 +29,7 @@ job_rows as (
         total_microseconds
 
     from {{ ref('fct_jobs') }}
+    where {{ is_touched('job_date', period_type) }}
 
 ),
 
@@ -110,6 +112,7 @@ credit_rows as (
         case when movement in ('allocation', 'payment') then credits_signed else 0 end as credits_added
 
     from {{ ref('fct_credit_transactions') }}
+    where {{ is_touched('transaction_date', period_type) }}
 
 ),
 
@@ -140,6 +143,7 @@ entities as (
     {% endfor %}
     {%- else -%}
     select period_start_date from periods
+    where {{ is_touched('period_start_date', period_type) }}
     {%- endif %}
 
 ),

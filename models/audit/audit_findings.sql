@@ -3,30 +3,7 @@ with
 
 findings as (
 
-    select
-        rule,
-        table_name,
-        row_key,
-        dollars,
-        1 as affected_row_count,
-        created_at
-
-    from {{ ref('int_findings_of_calls') }}
-
-    union all
-
-    select
-        rule,
-        table_name,
-        row_key,
-        dollars,
-        1 as affected_row_count,
-        created_at
-
-    from {{ ref('int_findings_of_jobs') }}
-
-    union all
-
+    {% for relation in ['int_findings_by_day', 'int_findings_of_teams', 'int_findings_of_landing'] -%}
     select
         rule,
         table_name,
@@ -35,7 +12,9 @@ findings as (
         affected_row_count,
         created_at
 
-    from {{ ref('int_findings_of_landing') }}
+    from {{ ref(relation) }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 

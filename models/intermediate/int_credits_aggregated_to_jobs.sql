@@ -7,5 +7,7 @@ select
     count(case when movement = 'deduction' then 1 end) as deduction_count
 
 from {{ ref('int_ledger_rows_normalised') }}
-where job_id is not null
+where
+    job_id is not null
+    and {{ is_touched('created_at', 'read') }}
 group by job_id

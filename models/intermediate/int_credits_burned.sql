@@ -23,14 +23,14 @@ burn_window as (
 
 ),
 
-ledger_rows as (
+statements as (
 
     select
         team_id,
-        transaction_date,
-        case when movement in ('deduction', 'refund') then -credits_signed else 0 end as credits_used
+        period_start_date as calendar_date,
+        credits_used
 
-    from {{ ref('fct_credit_transactions') }}
+    from {{ ref('credit_usage_daily') }}
 
 ),
 
@@ -38,9 +38,9 @@ teams as (
 
     select
         team_id,
-        min(transaction_date) as first_ledger_date
+        min(calendar_date) as first_ledger_date
 
-    from ledger_rows
+    from statements
     group by team_id
 
 ),
@@ -63,15 +63,15 @@ days_of_history as (
 burned as (
 
     select
-        ledger_rows.team_id,
-        cast(sum(ledger_rows.credits_used) as bigint) as credits_burned
+        statements.team_id,
+        cast(sum(statements.credits_used) as bigint) as credits_burned
 
-    from ledger_rows
+    from statements
 
     inner join burn_window
-        on ledger_rows.transaction_date = burn_window.calendar_date
+        on statements.calendar_date = burn_window.calendar_date
 
-    group by ledger_rows.team_id
+    group by statements.team_id
 
 ),
 

@@ -5,13 +5,17 @@ error_texts as (
 
     select error as error_text
     from {{ ref('stg_saas__llm_calls') }}
-    where error is not null
+    where
+        error is not null
+        and {{ is_touched('created_at', 'read') }}
 
     union
 
     select error_message as error_text
     from {{ ref('stg_saas__jobs') }}
-    where error_message is not null
+    where
+        error_message is not null
+        and {{ is_touched('created_at', 'read') }}
 
 ),
 

@@ -20,6 +20,7 @@ facts as (
         is_doubled_failure
 
     from {{ ref('fct_llm_calls') }}
+    where {{ is_touched('call_date', 'day') }}
 
 ),
 

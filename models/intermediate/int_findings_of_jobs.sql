@@ -1,4 +1,4 @@
-{#- Grain: one row per job, ledger row or team and rule that it breaks. -#}
+{#- Grain: one row per job or ledger row and rule that it breaks. -#}
 with
 
 jobs as (
@@ -48,6 +48,7 @@ final as (
     where
         movement = 'payment'
         and payment_usd is null
+        and {{ is_touched('transaction_date', 'day') }}
     union all
     select
         'credits_out_of_range' as rule,
@@ -58,22 +59,8 @@ final as (
 
     from {{ ref('int_ledger_rows_normalised') }}
     where
-        not {{ fits_source_integer('credits_amount') }}
-        or credits_after is null
-    union all
-    select
-        'credits_out_of_range' as rule,
-        'team_credits' as table_name,
-        team_id as row_key,
-        cast(null as numeric(28, 8)) as dollars,
-        cast(null as timestamp) as created_at
-
-    from {{ ref('stg_saas__team_credits') }}
-    where
-        not {{ fits_source_integer('credits_allocated') }}
-        or not {{ fits_source_integer('credits_used') }}
-        or not {{ fits_source_integer('credits_remaining') }}
-        or not {{ fits_source_integer('credit_limit') }}
+        (not {{ fits_source_integer('credits_amount') }} or credits_after is null)
+        and {{ is_touched('created_at', 'read') }}
 
 )
 

@@ -22,7 +22,9 @@ jobs as (
         completed_at
 
     from {{ ref('stg_saas__jobs') }}
-    where {{ exists_at_as_of('created_at') }}
+    where
+        {{ exists_at_as_of('created_at') }}
+        and {{ is_touched('created_at', 'read') }}
 
 ),
 

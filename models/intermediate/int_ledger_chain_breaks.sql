@@ -7,7 +7,48 @@
 {%- set lookback = range(1, var('fork_lookback_rows') + 1) -%}
 with
 
-ledger_rows as (
+chained as (
+
+    select
+        transaction_id,
+        team_id,
+        job_id,
+        movement,
+        credits_signed,
+        stored_credits_before,
+        stored_credits_after,
+        credits_before,
+        credits_after,
+        previous_balance,
+        ledger_position,
+        created_at,
+        false as is_remembered
+
+    from {{ ref('int_ledger_rows_chained') }}
+
+    union all
+
+    select
+        transaction_id,
+        team_id,
+        job_id,
+        movement,
+        credits_signed,
+        null as stored_credits_before,
+        null as stored_credits_after,
+        credits_before,
+        credits_after,
+        previous_balance,
+        ledger_position,
+        created_at,
+        true as is_remembered
+
+    from {{ ref('int_ledger_rows_remembered') }}
+    where is_near
+
+),
+
+neighboured as (
 
     select
         *,
@@ -18,8 +59,15 @@ ledger_rows as (
         {{- "," if not loop.last }}
         {%- endfor %}
 
-    from {{ ref('int_ledger_rows_chained') }}
+    from chained
     window ledger as (partition by team_id order by ledger_position)
+
+),
+
+ledger_rows as (
+
+    select * from neighboured
+    where not is_remembered
 
 ),
 
@@ -54,12 +102,12 @@ unlinked as (
             {%- endfor %}
             else 'gap'
         end as break_type,
-        running_balance as expected,
+        previous_balance as expected,
         credits_before as actual,
         created_at
 
     from ledger_rows
-    where credits_before <> running_balance
+    where credits_before <> previous_balance
 
 ),
 

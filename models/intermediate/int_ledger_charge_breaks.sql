@@ -6,19 +6,35 @@
 -#}
 with
 
-deductions as (
+charged as (
 
+    {% for relation, is_remembered in [
+        ('int_ledger_rows_chained', 'false'), ('int_ledger_rows_remembered', 'true'),
+    ] -%}
     select
         transaction_id,
         team_id,
         job_id,
         credits_signed,
-        row_number() over (partition by team_id, job_id order by ledger_position) as deduction_number,
-        row_number() over (partition by team_id, job_id order by ledger_position desc) as deductions_to_last,
-        created_at
+        ledger_position,
+        created_at,
+        {{ is_remembered }} as is_remembered
 
-    from {{ ref('int_ledger_rows_chained') }}
+    from {{ ref(relation) }}
     where movement = 'deduction'
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+deductions as (
+
+    select
+        *,
+        row_number() over (partition by team_id, job_id order by ledger_position) as deduction_number,
+        row_number() over (partition by team_id, job_id order by ledger_position desc) as deductions_to_last
+
+    from charged
 
 ),
 
@@ -32,8 +48,10 @@ deductions_with_jobs as (
     from deductions
 
     -- the job was deleted, or the row names none
-    left join {{ ref('int_jobs_attributed') }} as jobs
+    left join {{ ref('fct_jobs') }} as jobs
         on deductions.job_id = jobs.job_id
+
+    where not deductions.is_remembered
 
 ),
 

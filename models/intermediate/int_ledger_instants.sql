@@ -13,7 +13,7 @@ ledger_rows as (
         *,
         count(*) over (partition by team_id, created_at) as tied_row_count
 
-    from {{ ref('int_ledger_rows_normalised') }}
+    from {{ ref('int_ledger_rows_to_walk') }}
 
 ),
 

@@ -4,11 +4,12 @@
     A payment row stores the allocation before and after; here its "before" is the running
     balance, so that the chain can be checked.
 -#}
+{{ config(materialized='table') }}
 with
 
 ledger_rows as (
 
-    select * from {{ ref('int_ledger_rows_normalised') }}
+    select * from {{ ref('int_ledger_rows_to_walk') }}
 
 ),
 
@@ -27,7 +28,8 @@ positioned as (
 
     select
         ledger_rows.*,
-        row_number() over (
+        min(ledger_rows.first_position) over (partition by ledger_rows.team_id) - 1
+        + row_number() over (
             partition by ledger_rows.team_id
             order by ledger_rows.created_at, coalesce(walked.step, 1)
         ) as ledger_position
@@ -88,7 +90,7 @@ final as (
             end as bigint
         ) as credits_before,
         cast(balance_after as bigint) as credits_after,
-        cast(lag(balance_after) over (partition by team_id order by ledger_position) as bigint) as running_balance,
+        cast(lag(balance_after) over (partition by team_id order by ledger_position) as bigint) as previous_balance,
         ledger_position,
         reason,
         created_at
@@ -98,3 +100,4 @@ final as (
 )
 
 select * from final
+where movement <> 'carried'

@@ -6,7 +6,7 @@ with
 
 ledger_rows as (
 
-    select * from {{ ref('int_ledger_rows_normalised') }}
+    select * from {{ ref('int_ledger_rows_to_walk') }}
 
 ),
 

@@ -18,6 +18,7 @@ calls as (
         created_at
 
     from {{ ref('fct_llm_calls') }}
+    where {{ is_touched('created_at', 'read') }}
 
 ),
 

@@ -27,7 +27,9 @@ calls as (
         created_at
 
     from {{ ref('stg_saas__llm_calls') }}
-    where {{ exists_at_as_of('created_at') }}
+    where
+        {{ exists_at_as_of('created_at') }}
+        and {{ is_touched('created_at', 'read') }}
 
 ),
 

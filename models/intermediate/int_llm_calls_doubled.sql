@@ -13,7 +13,9 @@ inner join {{ ref('stg_saas__llm_calls') }} as successes
         and failures.model_group = successes.model_group
         and successes.error is null
         and successes.created_at between failures.created_at - interval '1 second' and failures.created_at
+        and {{ is_touched('successes.created_at', 'read') }}
 
 where
     failures.error like '%list index out of range%'
     and {{ exists_at_as_of('failures.created_at') }}
+    and {{ is_touched('failures.created_at', 'read') }}

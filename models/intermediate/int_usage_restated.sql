@@ -8,20 +8,19 @@
 ] -%}
 with
 
-published as (
+nights as (
 
-    select * from {{ ref('stg_saas__published_usage') }}
+    select * from {{ ref('stg_saas__published_nights') }}
     where published_as_of <= {{ as_of() }}
 
 ),
 
-horizon as (
+published as (
 
-    select
-        max(published_as_of) as published_as_of,
-        max(period_start_date) as last_date
+    select usage.*
+    from {{ ref('stg_saas__published_usage') }} as usage
 
-    from published
+    cross join nights
 
 ),
 
@@ -31,8 +30,10 @@ rebuilt as (
     from {{ ref('team_usage_daily') }} as usage
 
     -- days that were complete when the last night was published
-    inner join horizon
-        on usage.period_start_date <= horizon.last_date
+    inner join nights
+        on usage.period_start_date < nights.complete_until_date
+
+    where {{ is_touched('usage.period_start_date', 'day') }}
 
 ),
 
@@ -83,11 +84,11 @@ final as (
 
     select
         restated.*,
-        horizon.published_as_of
+        nights.published_as_of
 
     from restated
 
-    cross join horizon
+    cross join nights
 
 )
 

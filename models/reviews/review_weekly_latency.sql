@@ -1,12 +1,6 @@
 {#- Grain: one row per complete week and model group with a successful call. -#}
 with
 
-calls as (
-
-    {{ calls_of_period('week', ['model_group']) }}
-
-),
-
 weeks as (
 
     select period_start_date from {{ ref('platform_usage_weekly') }}
@@ -14,16 +8,9 @@ weeks as (
 
 ),
 
--- from single calls: percentiles of the group's models do not make the group's
 group_latencies as (
 
-    select
-        model_group,
-        period_start_date,
-        {{ call_aggregates() }}
-
-    from calls
-    group by model_group, period_start_date
+    select * from {{ ref('int_group_latencies_by_week') }}
 
 ),
 

@@ -3,11 +3,12 @@ with
 
 activity as (
 
-    select min(created_at) as created_at from {{ ref('int_jobs_attributed') }}
-    union all
-    select min(created_at) as created_at from {{ ref('int_llm_calls_checked') }}
-    union all
-    select min(created_at) as created_at from {{ ref('int_ledger_rows_normalised') }}
+    {% for table_name in ['jobs', 'llm_calls', 'credit_transactions'] -%}
+    select min(created_at) as created_at
+    from {{ ref('stg_saas__' ~ table_name) }}
+    where {{ exists_at_as_of('created_at') }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 

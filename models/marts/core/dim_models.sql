@@ -19,11 +19,11 @@ seen as (
 
     select
         model,
-        min(nullif(provider, 'unknown')) as provider,
-        min(created_at) as first_seen_at,
-        max(created_at) as last_seen_at
+        min(provider) as provider,
+        min(first_seen_at) as first_seen_at,
+        max(last_seen_at) as last_seen_at
 
-    from {{ ref('fct_llm_calls') }}
+    from {{ ref('int_models_seen_by_day') }}
     group by model
 
 ),

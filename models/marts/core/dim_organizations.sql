@@ -14,40 +14,14 @@ versions as (
 
 ),
 
-sightings as (
-
-    select
-        organization_id,
-        created_at
-
-    from {{ ref('fct_jobs') }}
-
-    union all
-
-    select
-        organization_id,
-        created_at
-
-    from {{ ref('fct_llm_calls') }}
-
-    union all
-
-    select
-        organization_id,
-        created_at
-
-    from {{ ref('fct_credit_transactions') }}
-
-),
-
 seen as (
 
     select
         organization_id,
-        min(created_at) as first_seen_at,
-        max(created_at) as last_seen_at
+        min(first_seen_at) as first_seen_at,
+        max(last_seen_at) as last_seen_at
 
-    from sightings
+    from {{ ref('int_sightings_by_day') }}
     group by organization_id
 
 ),

@@ -10,15 +10,14 @@ newest_versions as (
 
 sightings as (
 
-    {% for fact in ['fct_jobs', 'fct_llm_calls', 'fct_credit_transactions'] -%}
     select
         team_id,
         organization_id,
-        created_at
+        min(first_seen_at) as first_seen_at,
+        max(last_seen_at) as last_seen_at
 
-    from {{ ref(fact) }}
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+    from {{ ref('int_sightings_by_day') }}
+    group by team_id, organization_id
 
 ),
 
@@ -31,7 +30,7 @@ ranked as (
             partition by team_id
             order by
                 case when organization_id = 'unassigned' then 1 else 0 end asc,
-                created_at desc,
+                last_seen_at desc,
                 organization_id asc
         ) as recency
 
@@ -44,8 +43,8 @@ seen as (
     select
         team_id,
         max(case when recency = 1 then organization_id end) as organization_id,
-        min(created_at) as first_seen_at,
-        max(created_at) as last_seen_at
+        min(first_seen_at) as first_seen_at,
+        max(last_seen_at) as last_seen_at
 
     from ranked
     group by team_id

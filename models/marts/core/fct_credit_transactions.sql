@@ -1,4 +1,5 @@
 {#- Grain: one row per ledger row created before as_of. -#}
+{{ replaced_when_walked() }}
 with
 
 ledger_rows as (
@@ -13,7 +14,7 @@ jobs as (
         job_id,
         job_type
 
-    from {{ ref('int_jobs_attributed') }}
+    from {{ ref('fct_jobs') }}
 
 ),
 
@@ -46,6 +47,7 @@ final as (
         ledger_rows.credits_signed,
         ledger_rows.credits_before,
         ledger_rows.credits_after,
+        ledger_rows.previous_balance,
         case
             when ledger_rows.movement = 'payment' then {{ dollars_in_reason('ledger_rows.reason') }}
         end as payment_usd,

@@ -1,4 +1,5 @@
 {#- Grain: one row per job created before as_of. -#}
+{{ replaced_when_touched('job_date', 'day') }}
 with
 
 jobs as (
@@ -86,3 +87,4 @@ final as (
 )
 
 select * from final
+where {{ is_touched('job_date', 'day') }}

@@ -1,4 +1,5 @@
 {#- Grain: one row per LLM call created before as_of. -#}
+{{ replaced_when_touched('call_date', 'day') }}
 with
 
 calls as (
@@ -83,3 +84,4 @@ final as (
 )
 
 select * from final
+where {{ is_touched('call_date', 'day') }}

@@ -15,14 +15,14 @@ teams as (
 
 ),
 
-newest_ledger_rows as (
+statements as (
 
     select
         team_id,
-        credits_after,
-        row_number() over (partition by team_id order by ledger_position desc) as recency
+        closing_balance,
+        row_number() over (partition by team_id order by period_start_date desc) as recency
 
-    from {{ ref('fct_credit_transactions') }}
+    from {{ ref('credit_usage_monthly') }}
 
 ),
 
@@ -42,8 +42,8 @@ final as (
         teams.credits_remaining,
         teams.credit_limit,
         {{ ratio('teams.credits_used', 'teams.credits_allocated') }} as used_share,
-        newest_ledger_rows.credits_after as ledger_balance,
-        teams.credits_remaining - newest_ledger_rows.credits_after as balance_difference,
+        statements.closing_balance as ledger_balance,
+        teams.credits_remaining - statements.closing_balance as balance_difference,
         burn.burn_days,
         {{ ratio('burn.credits_burned', 'burn.burn_days') }} as burn_per_day,
         case
@@ -55,10 +55,10 @@ final as (
     from teams
 
     -- a team that never had a ledger row
-    left join newest_ledger_rows
+    left join statements
         on
-            teams.team_id = newest_ledger_rows.team_id
-            and newest_ledger_rows.recency = 1
+            teams.team_id = statements.team_id
+            and statements.recency = 1
 
     left join burn
         on teams.team_id = burn.team_id

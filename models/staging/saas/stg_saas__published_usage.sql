@@ -24,9 +24,8 @@ renamed as (
         cast(credits_used as numeric(28, 8)) as credits_used,
         cast(credits_added as numeric(28, 8)) as credits_added,
 
-        -- dates and timestamps (UTC)
-        cast(period_start_date as date) as period_start_date,
-        cast(built_at_as_of as timestamp) as published_as_of
+        -- dates
+        cast(period_start_date as date) as period_start_date
 
     from source
 

@@ -1,4 +1,5 @@
 {#- Grain: one row per ledger row and break of the ledger's rules that it shows. -#}
+{{ replaced_when_walked() }}
 with
 
 breaks as (

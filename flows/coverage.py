@@ -1,0 +1,270 @@
+"""What a built warehouse covers, and so what the next build of it must touch.
+
+Nothing here asks the clock: missed nights, late rows and killed runs are all found by comparing
+what is landed with what the warehouse says it was built from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import yaml
+
+from flows import PROJECT_DIR
+from flows.errors import AlmanacError
+
+if TYPE_CHECKING:
+    import duckdb
+
+DAY = timedelta(days=1)
+
+# A pair of rows within a second may lie on both sides of midnight.
+PAIR_SECONDS = timedelta(seconds=1)
+
+_FACT_TABLES = ("jobs", "llm_calls", "credit_transactions")
+
+# Half-open; without an end everything later is meant.
+Range = tuple[date, date | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a warehouse was built from. Instants are naive UTC, days local."""
+
+    landing_number: int
+    landing_as_of: datetime
+    as_of: datetime
+    reporting_timezone: str
+    models_fingerprint: str
+    first_day: date | None
+
+    COLUMNS = (
+        "landing_number bigint, landing_as_of timestamp, as_of timestamp, reporting_timezone varchar, "
+        "models_fingerprint varchar, first_day date"
+    )
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        return (
+            self.landing_number,
+            self.landing_as_of,
+            self.as_of,
+            self.reporting_timezone,
+            self.models_fingerprint,
+            self.first_day,
+        )
+
+    @property
+    def covered_until(self) -> datetime:
+        return min(self.landing_as_of, self.as_of)
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What a partial build rebuilds. `days` are local; the last range has no end."""
+
+    days: tuple[Range, ...]
+    read: tuple[tuple[datetime, datetime | None], ...]
+    ledger_from: datetime
+
+    @property
+    def variables(self) -> dict[str, list[list[str | None]]]:
+        """The dbt var `touched` (see macros/incremental/touched.sql)."""
+        first_day = self.days[0][0]
+        ranges: dict[str, list[list[str | None]]] = {
+            "read": _texts(self.read),
+            "ledger": _texts([(self.ledger_from, None)]),
+        }
+        for period, start_of, end_of in _PERIODS:
+            ranges[period] = _texts(
+                merged((start_of(first), end_of(end - DAY) if end else None) for first, end in self.days)
+            )
+            ranges[f"ledger_{period}"] = _texts([(start_of(first_day), None)])
+        return ranges
+
+    def closed_days(self, until: date) -> list[date]:
+        """Every touched local day before `until`."""
+        return [
+            first + n * DAY
+            for first, end in self.days
+            for n in range(max(0, ((min(end, until) if end else until) - first).days))
+        ]
+
+
+def landed_coverage(
+    landing: duckdb.DuckDBPyConnection, *, as_of: datetime, reporting_timezone: str
+) -> Coverage:
+    """What a build of everything that is landed covers (`landing`: landing.duckdb)."""
+    newest = landing.execute(
+        "select landing_number, as_of from raw.landings order by landing_number desc limit 1"
+    ).fetchone()
+    if newest is None:
+        raise AlmanacError("Nothing has landed yet. Run `almanac land` first.")
+    first_rows = " union all ".join(
+        f"select min(created_at) as row_at from raw.{table} "
+        "where created_at >= timestamp '1970-01-01' and created_at < $as_of"
+        for table in _FACT_TABLES
+    )
+    first = landing.execute(f"select min(row_at) from ({first_rows})", {"as_of": as_of}).fetchone()
+    first_at = first[0] if first else None
+    return Coverage(
+        landing_number=int(newest[0]),
+        landing_as_of=newest[1],
+        as_of=as_of,
+        reporting_timezone=reporting_timezone,
+        models_fingerprint=models_fingerprint(),
+        first_day=local_day(first_at, reporting_timezone) if first_at else None,
+    )
+
+
+def touched_since(landing: duckdb.DuckDBPyConnection, built: Coverage, wanted: Coverage) -> Touched | None:
+    """What has to be rebuilt to bring a warehouse from `built` to `wanted`; None: all of it."""
+    if not _can_go_on(landing, built, wanted):
+        return None
+    zone = wanted.reporting_timezone
+    open_from = local_day(
+        min(built.covered_until, built.as_of - timedelta(hours=project_variable("stuck_job_hours"))), zone
+    )
+    # rows that waited for their day may belong to jobs of other days, or have rows there
+    waiting_from = min(built.as_of, built.landing_as_of).date()
+    rows = landing.execute(
+        "select day from raw.touched_days where landing_number > $built "
+        "union select day from raw.related_days where related_day >= $waiting_from "
+        "union select related_day from raw.related_days where day >= $waiting_from",
+        {"built": built.landing_number, "waiting_from": waiting_from},
+    ).fetchall()
+    local_days = {day for (utc_day,) in rows for day in local_days_of(utc_day, zone)}
+    # the spine of days may have become longer or shorter at its beginning
+    bounds = [day for day in (built.first_day, wanted.first_day) if day is not None]
+    if built.first_day != wanted.first_day:
+        local_days.update(days_between(min(bounds), max([*bounds, min(bounds) + DAY])))
+    days = merged([*((day, day + DAY) for day in local_days), (open_from, None)])
+    return Touched(
+        days=days,
+        read=_read_windows(landing, days, zone),
+        ledger_from=start_of_day(days[0][0], zone),
+    )
+
+
+def _can_go_on(landing: duckdb.DuckDBPyConnection, built: Coverage, wanted: Coverage) -> bool:
+    if (
+        built.reporting_timezone != wanted.reporting_timezone
+        or built.models_fingerprint != wanted.models_fingerprint
+        or built.as_of > wanted.as_of
+        # landed rows that the build did not look at are not told from new ones
+        or built.as_of < built.landing_as_of
+        or built.first_day is None
+        or wanted.first_day is None
+    ):
+        return False
+    # another landing database in its place knows nothing of what this warehouse lacks
+    row = landing.execute(
+        "select as_of from raw.landings where landing_number = ?", [built.landing_number]
+    ).fetchone()
+    return row is not None and row[0] == built.landing_as_of
+
+
+def _read_windows(
+    landing: duckdb.DuckDBPyConnection, days: Sequence[Range], zone: str
+) -> tuple[tuple[datetime, datetime | None], ...]:
+    """UTC instants of every row that the touched local days are computed from."""
+    windows: list[tuple[datetime, datetime | None]] = [
+        (start_of_day(first, zone), start_of_day(end, zone) if end else None) for first, end in days
+    ]
+    is_touched = " or ".join(
+        f"({{column}} >= date '{first.date()}'" + (f" and {{column}} <= date '{end.date()}')" if end else ")")
+        for first, end in windows
+    )
+    related = landing.execute(
+        f"select related_day from raw.related_days where {is_touched.format(column='day')} "
+        f"union select day from raw.related_days where {is_touched.format(column='related_day')}"
+    ).fetchall()
+    midnights = [datetime.combine(day, time()) for (day,) in related]
+    windows += [(midnight, midnight + DAY) for midnight in midnights]
+    return merged((first - PAIR_SECONDS, end) for first, end in windows)
+
+
+# --- days ---------------------------------------------------------------------------------------------------
+
+
+def local_day(instant: datetime, zone: str) -> date:
+    """The local day of a naive UTC instant."""
+    return instant.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).date()
+
+
+def start_of_day(day: date, zone: str) -> datetime:
+    """The first naive UTC instant of a local day."""
+    last_of_eve = datetime.combine(day - DAY, time.max, ZoneInfo(zone))
+    # the later of two: an hour that is repeated belongs to the eve both times
+    return last_of_eve.replace(fold=1).astimezone(UTC).replace(tzinfo=None) + timedelta.resolution
+
+
+def local_days_of(utc_day: date, zone: str) -> list[date]:
+    """The local days, two or three, that a UTC day overlaps."""
+    first = datetime.combine(utc_day, time())
+    return days_between(local_day(first, zone), local_day(first + DAY - timedelta.resolution, zone) + DAY)
+
+
+def days_between(first: date, end: date) -> list[date]:
+    return [first + n * DAY for n in range((end - first).days)]
+
+
+def _week_start(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def _month_start(day: date) -> date:
+    return day.replace(day=1)
+
+
+# period: its first day, and the first day after it
+_PERIODS = (
+    ("day", lambda day: day, lambda day: day + DAY),
+    ("week", _week_start, lambda day: _week_start(day) + 7 * DAY),
+    ("month", _month_start, lambda day: _month_start(_month_start(day) + 31 * DAY)),
+)
+
+
+def merged(ranges: Iterable[tuple[Any, Any]]) -> tuple[tuple[Any, Any], ...]:
+    """The same days or instants in as few half-open ranges as possible, in order."""
+    result: list[tuple[Any, Any]] = []
+    for first, end in sorted(ranges, key=lambda window: window[0]):
+        if result and (result[-1][1] is None or first <= result[-1][1]):
+            last_first, last_end = result[-1]
+            result[-1] = (last_first, None if last_end is None or end is None else max(last_end, end))
+        else:
+            result.append((first, end))
+    return tuple(result)
+
+
+def _texts(ranges: Iterable[tuple[date, date | None]]) -> list[list[str | None]]:
+    return [[str(first), None if end is None else str(end)] for first, end in ranges]
+
+
+# --- the project --------------------------------------------------------------------------------------------
+
+
+@cache
+def project_variable(name: str) -> int:
+    """A number among the vars of dbt_project.yml, their one home."""
+    project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))
+    return int(project["vars"][name])
+
+
+@cache
+def models_fingerprint() -> str:
+    """Changes when anything does that decides numbers: models, macros, seeds, vars."""
+    digest = hashlib.sha256()
+    files = [PROJECT_DIR / "dbt_project.yml"]
+    for folder in ("models", "macros"):
+        files += sorted(path for path in (PROJECT_DIR / folder).rglob("*") if path.suffix in (".sql", ".csv"))
+    for path in files:
+        digest.update(f"{path.relative_to(PROJECT_DIR)}\0".encode())
+        digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

@@ -1,0 +1,82 @@
+{#-
+    What a partial build rebuilds: var `touched` (see flows/coverage.py) holds half-open
+    ranges, the last one perhaps without an end, under these names:
+    day, week, month: local periods; read: UTC instants of every row that those days need;
+    ledger: UTC instants from which the chains of ledger rows are walked again.
+    Without the var everything is built.
+-#}
+
+{#- Whether only touched periods are rebuilt. -#}
+{%- macro is_partial() -%}
+    {{ return(var('touched', none) is not none) }}
+{%- endmacro -%}
+
+{#- Condition that a date (day, week, month) or a UTC timestamp (read, ledger) is touched; true in a full build. -#}
+{%- macro is_touched(expression, kind) -%}
+    {%- if not is_partial() -%}
+        true
+    {%- else -%}
+        {%- set type = 'date' if kind in ('day', 'week', 'month') else 'timestamp' -%}
+        {%- set ranges = var('touched')[kind] -%}
+        {%- if not ranges -%}
+        false
+        {%- else -%}
+        {#- the outer bound lets an engine skip blocks without looking at the ranges -#}
+        (
+            {{ expression }} >= cast('{{ ranges[0][0] }}' as {{ type }})
+            and (
+                {%- for first, end in ranges %}
+                (
+                    {{ expression }} >= cast('{{ first }}' as {{ type }})
+                    {%- if end %}
+                    and {{ expression }} < cast('{{ end }}' as {{ type }})
+                    {%- endif %}
+                )
+                {%- if not loop.last %} or {%- endif %}
+                {%- endfor %}
+            )
+        )
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- Makes a model incremental: touched values of `column` are replaced whole. -#}
+{%- macro replaced_when_touched(column, kind) -%}
+    {{ config(
+        materialized='incremental',
+        incremental_strategy='replace_touched',
+        on_schema_change='fail',
+        replaced={'column': column, 'kind': kind},
+    ) }}
+{%- endmacro -%}
+
+{#- The incremental strategy of that name: delete what is touched, insert it anew, in one transaction. -#}
+{%- macro get_incremental_replace_touched_sql(arg_dict) -%}
+    {%- set replaced = config.get('replaced') -%}
+    {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | join(', ') -%}
+    delete from {{ arg_dict['target_relation'] }}
+    where {{ is_touched(replaced['column'], replaced['kind']) }};
+
+    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
+    select {{ columns }} from {{ arg_dict['temp_relation'] }}
+{%- endmacro -%}
+
+{#- Makes a ledger model incremental: of every team, the rows that are walked again are replaced. -#}
+{%- macro replaced_when_walked() -%}
+    {{ config(materialized='incremental', incremental_strategy='replace_walked', on_schema_change='fail') }}
+{%- endmacro -%}
+
+{#- The incremental strategy of that name: delete each team's rows from its restart on, insert them anew. -#}
+{%- macro get_incremental_replace_walked_sql(arg_dict) -%}
+    {%- set target = arg_dict['target_relation'] -%}
+    {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | join(', ') -%}
+    delete from {{ target }}
+    where not exists (
+        select 1
+        from {{ kept_relation('intermediate', 'int_ledger_restarts') }} as restarts
+        where restarts.team_id = {{ target }}.team_id and restarts.restarts_at > {{ target }}.created_at
+    );
+
+    insert into {{ target }} ({{ columns }})
+    select {{ columns }} from {{ arg_dict['temp_relation'] }}
+{%- endmacro -%}
