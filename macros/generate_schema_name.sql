@@ -1,4 +1,7 @@
-{#- A model's schema is the name that people query, with no prefix. -#}
+{#-
+    A model's schema is the name that people query; on PostgreSQL with the generation's prefix,
+    behind stable views of that name (see flows/publish_postgres.py).
+-#}
 {%- macro generate_schema_name(custom_schema_name, node) -%}
-    {{ custom_schema_name or target.schema }}
+    {{ var('schema_prefix', '') }}{{ custom_schema_name or target.schema }}
 {%- endmacro -%}

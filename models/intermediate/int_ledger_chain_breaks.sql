@@ -1,5 +1,5 @@
 {#-
-    Grain: one row per ledger row and rule of the balance chain that it breaks.
+    Grain: one row per ledger row that does not link to the row before it.
 
     fork: two rows read the same balance, so one update is lost. reordered: the row links
     to a neighbour that its clock puts elsewhere. gap: credits moved without a row.
@@ -9,42 +9,24 @@ with
 
 chained as (
 
+    {% for relation, is_remembered, condition in [
+        ('int_ledger_rows_chained', 'false', 'true'), ('int_ledger_rows_remembered', 'true', 'is_near'),
+    ] -%}
     select
         transaction_id,
         team_id,
         job_id,
-        movement,
-        credits_signed,
-        stored_credits_before,
-        stored_credits_after,
         credits_before,
         credits_after,
         previous_balance,
         ledger_position,
         created_at,
-        false as is_remembered
+        {{ is_remembered }} as is_remembered
 
-    from {{ ref('int_ledger_rows_chained') }}
-
-    union all
-
-    select
-        transaction_id,
-        team_id,
-        job_id,
-        movement,
-        credits_signed,
-        null as stored_credits_before,
-        null as stored_credits_after,
-        credits_before,
-        credits_after,
-        previous_balance,
-        ledger_position,
-        created_at,
-        true as is_remembered
-
-    from {{ ref('int_ledger_rows_remembered') }}
-    where is_near
+    from {{ ref(relation) }}
+    where {{ condition }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 
@@ -64,30 +46,7 @@ neighboured as (
 
 ),
 
-ledger_rows as (
-
-    select * from neighboured
-    where not is_remembered
-
-),
-
-arithmetic as (
-
-    select
-        transaction_id,
-        team_id,
-        job_id,
-        'arithmetic' as break_type,
-        stored_credits_before + credits_signed as expected,
-        stored_credits_after as actual,
-        created_at
-
-    from ledger_rows
-    where stored_credits_before + credits_signed <> stored_credits_after
-
-),
-
-unlinked as (
+final as (
 
     select
         transaction_id,
@@ -106,34 +65,10 @@ unlinked as (
         credits_before as actual,
         created_at
 
-    from ledger_rows
-    where credits_before <> previous_balance
-
-),
-
-unknown_types as (
-
-    select
-        transaction_id,
-        team_id,
-        job_id,
-        'unknown_type' as break_type,
-        cast(0 as bigint) as expected,
-        coalesce(stored_credits_after - stored_credits_before, 0) as actual,
-        created_at
-
-    from ledger_rows
-    where movement = 'unknown'
-
-),
-
-final as (
-
-    select * from arithmetic
-    union all
-    select * from unlinked
-    union all
-    select * from unknown_types
+    from neighboured
+    where
+        credits_before <> previous_balance
+        and not is_remembered
 
 )
 

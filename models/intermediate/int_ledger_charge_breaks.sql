@@ -55,57 +55,26 @@ deductions_with_jobs as (
 
 ),
 
-broken as (
-
-    select
-        *,
-        'double_deduction' as break_type,
-        cast(0 as bigint) as expected,
-        credits_signed as actual
-
-    from deductions_with_jobs
-    where
-        job_id is not null
-        and deduction_number > 1
-
-    union all
-
-    select
-        *,
-        'deduction_for_' || job_outcome || '_job' as break_type,
-        cast(0 as bigint) as expected,
-        credits_signed as actual
-
-    from deductions_with_jobs
-    where job_outcome <> 'completed'
-
-    union all
-
-    select
-        *,
-        'charge_forgotten' as break_type,
-        credits_signed as expected,
-        cast(0 as bigint) as actual
-
-    from deductions_with_jobs
-    where
-        deductions_to_last = 1
-        and not is_credit_applied
-
-),
-
 final as (
 
+    {% for break_type, expected, actual, condition in [
+        ("'double_deduction'", '0', 'credits_signed', 'job_id is not null and deduction_number > 1'),
+        ("'deduction_for_' || job_outcome || '_job'", '0', 'credits_signed', "job_outcome <> 'completed'"),
+        ("'charge_forgotten'", 'credits_signed', '0', 'deductions_to_last = 1 and not is_credit_applied'),
+    ] -%}
     select
         transaction_id,
         team_id,
         job_id,
-        break_type,
-        expected,
-        actual,
+        {{ break_type }} as break_type,
+        cast({{ expected }} as bigint) as expected,
+        cast({{ actual }} as bigint) as actual,
         created_at
 
-    from broken
+    from deductions_with_jobs
+    where {{ condition }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 )
 

@@ -19,16 +19,22 @@ named as (
         organization_id is not null
         and team_id not in (select team_id from {{ ref('int_teams_always_assigned') }})
 
+),
+
+final as (
+
+    select
+        team_id,
+        organization_id,
+        case
+            when previous_organization_id is null then cast('0001-01-01' as timestamp)
+            else created_at
+        end as valid_from,
+        lead(created_at) over (partition by team_id order by ledger_position) as valid_to
+
+    from named
+    where previous_organization_id is distinct from organization_id
+
 )
 
-select
-    team_id,
-    organization_id,
-    case
-        when previous_organization_id is null then cast('0001-01-01' as timestamp)
-        else created_at
-    end as valid_from,
-    lead(created_at) over (partition by team_id order by ledger_position) as valid_to
-
-from named
-where previous_organization_id is distinct from organization_id
+select * from final

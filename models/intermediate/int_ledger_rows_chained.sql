@@ -13,17 +13,6 @@ ledger_rows as (
 
 ),
 
-walked as (
-
-    select
-        team_id,
-        transaction_id,
-        step
-
-    from {{ ref('int_ledger_ties_walked') }}
-
-),
-
 positioned as (
 
     select
@@ -36,7 +25,7 @@ positioned as (
 
     from ledger_rows
 
-    left join walked
+    left join {{ ref('int_ledger_ties_walked') }} as walked
         on
             ledger_rows.team_id = walked.team_id
             and ledger_rows.transaction_id = walked.transaction_id

@@ -21,7 +21,7 @@ walk as (
         cast(0 as bigint) as group_number,
         cast(0 as bigint) as tied_row_count,
         cast(0 as bigint) as step,
-        cast('' as {{ dbt.type_string() }}) as transaction_id,
+        {{ bytewise("cast('' as " ~ dbt.type_string() ~ ")") }} as transaction_id,
         cast('|' as {{ dbt.type_string() }}) as taken,
         cast(null as bigint) as balance
 

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from flows.built import dbt_settings
 from flows.dbt_runner import NodeResult, run_dbt
 from flows.progress import SilentProgress
 from flows.settings import Settings
@@ -20,7 +21,7 @@ def dbt(settings: Settings, *command: str) -> list[NodeResult]:
     results = run_dbt(
         command,
         settings=settings,
-        side_file=side_file,
+        environment=dbt_settings(settings, side_file, None)[0],
         as_of=TAPE_AS_OF,
         progress=SilentProgress(),
         stage="Testing",
@@ -46,7 +47,7 @@ def settings(published: Published, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_every_unit_test_passes(settings: Settings) -> None:
     results = dbt(settings, "test", "--select", "test_type:unit")
-    assert len(results) > 100
+    assert len(results) > 150
     assert story(results) == ""
 
 

@@ -4,6 +4,8 @@ with
 
 breaks as (
 
+    select * from {{ ref('int_ledger_row_breaks') }}
+    union all
     select * from {{ ref('int_ledger_chain_breaks') }}
     union all
     select * from {{ ref('int_ledger_charge_breaks') }}
@@ -20,7 +22,7 @@ final as (
         expected,
         actual,
         actual - expected as difference,
-        row_number() over (partition by transaction_id order by break_type) as break_rank,
+        row_number() over (partition by transaction_id order by {{ bytewise('break_type') }}) as break_rank,
         created_at
 
     from breaks

@@ -51,7 +51,7 @@ final as (
         {{ period_start('calendar_date', 'month') }} as month_start_date,
         starts_at,
         ends_at,
-        cast({{ microseconds_between('starts_at', 'ends_at') }} / 60000000 as integer) as minutes,
+        cast({{ integer_quotient(microseconds_between('starts_at', 'ends_at'), '60000000') }} as integer) as minutes,
         bounded.ends_at <= coverage.covered_until as is_complete,
         '{{ var("reporting_timezone") }}' as reporting_timezone
 

@@ -18,7 +18,7 @@ renamed as (
 
         -- attributes
         cast(job_type as {{ dbt.type_string() }}) as job_type,
-        cast(lower(status) as {{ dbt.type_string() }}) as status,
+        cast({{ lower_ascii('status') }} as {{ dbt.type_string() }}) as status,
         cast(error_message as {{ dbt.type_string() }}) as error_message,
 
         -- booleans

@@ -1,5 +1,5 @@
 -- I1: per team, the days add up to the rows: jobs, calls, tokens and cost, exactly.
--- Returns the teams whose days and rows differ, with both.
+-- (Of the touched days, like every law whose marts are rebuilt by period.) Returns the teams whose days and rows differ, with both.
 with
 
 days as (
@@ -13,6 +13,7 @@ days as (
         sum(client_cost_usd) as client_cost_usd
 
     from {{ ref('team_usage_daily') }}
+    where {{ is_touched('period_start_date', 'day') }}
     group by team_id
 
 ),
@@ -24,7 +25,10 @@ jobs as (
         count(distinct job_id) as job_count
 
     from {{ ref('stg_saas__jobs') }}
-    where {{ exists_at_as_of('created_at') }}
+    where
+        {{ exists_at_as_of('created_at') }}
+        and {{ is_touched('created_at', 'read') }}
+        and {{ is_touched(local_date('created_at'), 'day') }}
     group by team_id
 
 ),
@@ -44,11 +48,17 @@ calls as (
         on
             calls.job_id = jobs.job_id
             and {{ exists_at_as_of('jobs.created_at') }}
+            and {{ is_touched('jobs.created_at', 'read') }}
 
     left join {{ ref('fct_llm_calls') }} as facts
-        on calls.call_id = facts.call_id
+        on
+            calls.call_id = facts.call_id
+            and {{ is_touched('facts.call_date', 'day') }}
 
-    where {{ exists_at_as_of('calls.created_at') }}
+    where
+        {{ exists_at_as_of('calls.created_at') }}
+        and {{ is_touched('calls.created_at', 'read') }}
+        and {{ is_touched(local_date('calls.created_at'), 'day') }}
     group by coalesce(jobs.team_id, 'unassigned')
 
 ),

@@ -7,7 +7,7 @@
     'margin_usd', 'unpriced_call_count', 'credits_used', 'credits_added',
 ] %}
 
-{% for suffix in ['daily', 'weekly', 'monthly'] -%}
+{% for period_type, suffix in [('day', 'daily'), ('week', 'weekly'), ('month', 'monthly')] -%}
 {%- set periods = loop -%}
 {% for part in ['team_usage', 'organization_usage'] -%}
 {%- set parts = loop -%}
@@ -19,7 +19,10 @@ select
     platform.{{ measure }} as of_platform,
     parts.{{ measure }} as of_parts
 
-from {{ ref('platform_usage_' ~ suffix) }} as platform
+from (
+    select * from {{ ref('platform_usage_' ~ suffix) }}
+    where {{ is_touched('period_start_date', period_type) }}
+) as platform
 
 full join (
     select
@@ -27,6 +30,7 @@ full join (
         sum({{ measure }}) as {{ measure }}
 
     from {{ ref(part ~ '_' ~ suffix) }}
+    where {{ is_touched('period_start_date', period_type) }}
     group by period_start_date
 ) as parts
     on platform.period_start_date = parts.period_start_date

@@ -17,7 +17,10 @@ select
     periods.{{ measure }} as of_{{ period_type }},
     days.{{ measure }} as of_days
 
-from {{ ref(mart) }} as periods
+from (
+    select * from {{ ref(mart) }}
+    where {{ is_touched('period_start_date', period_type) }}
+) as periods
 
 full join (
     select
@@ -26,6 +29,7 @@ full join (
         sum({{ measure }}) as {{ measure }}
 
     from {{ ref('team_usage_daily') }}
+    where {{ is_touched('period_start_date', period_type) }}
     group by team_id, {{ period_start('period_start_date', period_type) }}
 ) as days
     on

@@ -7,7 +7,7 @@
     'margin_usd', 'unpriced_call_count', 'credits_used', 'credits_added',
 ] %}
 
-{% for suffix in ['daily', 'weekly', 'monthly'] -%}
+{% for period_type, suffix in [('day', 'daily'), ('week', 'weekly'), ('month', 'monthly')] -%}
 {%- set periods = loop -%}
 {% for measure in measures -%}
 select
@@ -17,7 +17,10 @@ select
     teams.{{ measure }} as of_team,
     job_types.{{ measure }} as of_job_types
 
-from {{ ref('team_usage_' ~ suffix) }} as teams
+from (
+    select * from {{ ref('team_usage_' ~ suffix) }}
+    where {{ is_touched('period_start_date', period_type) }}
+) as teams
 
 full join (
     select
@@ -26,6 +29,7 @@ full join (
         sum({{ measure }}) as {{ measure }}
 
     from {{ ref('job_type_usage_' ~ suffix) }}
+    where {{ is_touched('period_start_date', period_type) }}
     group by team_id, period_start_date
 ) as job_types
     on

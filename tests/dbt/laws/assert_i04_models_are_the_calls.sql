@@ -1,6 +1,6 @@
 -- I4: the models of a team, and the models of all teams, add up to their calls and costs.
 -- Returns the period and mart that do not.
-{% for suffix in ['daily', 'weekly', 'monthly'] -%}
+{% for period_type, suffix in [('day', 'daily'), ('week', 'weekly'), ('month', 'monthly')] -%}
 {%- set periods = loop -%}
 {% for part in ['model_usage', 'model_performance'] -%}
 select
@@ -11,7 +11,10 @@ select
     platform.client_cost_usd as cost_of_platform,
     parts.client_cost_usd as cost_of_models
 
-from {{ ref('platform_usage_' ~ suffix) }} as platform
+from (
+    select * from {{ ref('platform_usage_' ~ suffix) }}
+    where {{ is_touched('period_start_date', period_type) }}
+) as platform
 
 full join (
     select
@@ -22,6 +25,7 @@ full join (
         sum(client_cost_usd) as client_cost_usd
 
     from {{ ref(part ~ '_' ~ suffix) }}
+    where {{ is_touched('period_start_date', period_type) }}
     group by period_start_date
 ) as parts
     on platform.period_start_date = parts.period_start_date

@@ -16,4 +16,5 @@ left join {{ ref('audit_ledger') }} as breaks
 
 where
     breaks.transaction_id is null
+    and {{ is_touched('ledger_rows.created_at', 'ledger') }}
     and ledger_rows.credits_before + ledger_rows.credits_signed <> ledger_rows.credits_after

@@ -8,9 +8,12 @@ linked as (
         transaction_id,
         team_id,
         credits_before,
-        lag(credits_after) over (partition by team_id order by ledger_position) as balance_before
+        coalesce(
+            lag(credits_after) over (partition by team_id order by ledger_position), previous_balance
+        ) as balance_before
 
     from {{ ref('fct_credit_transactions') }}
+    where {{ is_touched('created_at', 'ledger') }}
 
 )
 

@@ -8,10 +8,18 @@ deductions as (
         transaction_id,
         team_id,
         job_id,
+        created_at,
         row_number() over (partition by team_id, job_id order by ledger_position) as deduction_number
 
     from {{ ref('fct_credit_transactions') }}
-    where movement = 'deduction'
+    where
+        movement = 'deduction'
+        {%- if is_partial() %}
+        and job_id in (
+            select job_id from {{ ref('fct_credit_transactions') }}
+            where {{ is_touched('created_at', 'ledger') }}
+        )
+        {%- endif %}
 
 )
 
@@ -34,6 +42,7 @@ left join {{ ref('audit_ledger') }} as breaks
 
 where
     breaks.transaction_id is null
+    and {{ is_touched('deductions.created_at', 'ledger') }}
     and (
         coalesce(jobs.outcome, 'missing') <> 'completed'
         or (deductions.job_id is not null and deductions.deduction_number > 1)

@@ -2,7 +2,7 @@
 -- no cost is negative. Returns rows of any usage or performance mart that break this.
 {% for mart in ['platform_usage', 'organization_usage', 'team_usage', 'job_type_usage', 'model_usage', 'model_performance'] -%}
 {%- set marts = loop -%}
-{% for suffix in ['daily', 'weekly', 'monthly'] -%}
+{% for period_type, suffix in [('day', 'daily'), ('week', 'weekly'), ('month', 'monthly')] -%}
 select
     '{{ mart }}_{{ suffix }}' as mart,
     period_start_date,
@@ -15,7 +15,10 @@ select
     provider_cost_usd,
     client_cost_usd
 
-from {{ ref(mart ~ '_' ~ suffix) }}
+from (
+    select * from {{ ref(mart ~ '_' ~ suffix) }}
+    where {{ is_touched('period_start_date', period_type) }}
+) as touched_rows
 where
     call_failure_rate not between 0 and 1
     or failed_call_count + unpriced_call_count > call_count
