@@ -29,6 +29,34 @@ PAIR_SECONDS = timedelta(seconds=1)
 
 _FACT_TABLES = ("jobs", "llm_calls", "credit_transactions")
 
+# Days that rows which waited for their own reach: those of their jobs, and of the other rows of these.
+_DAYS_OF_WAITING_ROWS = """
+select related_day from raw.related_days where day >= cast($waiting_from as date)
+union
+select unnest([day, related_day]) from raw.related_days
+where day in (select day from raw.related_days where related_day >= cast($waiting_from as date))
+"""
+
+# Teams of such rows whose jobs belong to the organization that the ledger names.
+_TEAMS_OF_WAITING_ROWS = """
+select team_id from raw.credit_transactions
+where created_at >= $waiting_from and organization_id is not null
+except
+select team_id from raw.team_versions group by team_id having count(*) = count(organization_id)
+"""
+_DAYS_OF_TEAMS = """
+select distinct cast(created_at as date)
+from (
+  select created_at, team_id from raw.jobs
+  union all
+  select created_at, team_id from raw.credit_transactions
+  union all
+  select calls.created_at, jobs.team_id
+  from raw.llm_calls as calls inner join raw.jobs as jobs on calls.job_id = jobs.job_id
+)
+where team_id in (select unnest($teams))
+"""
+
 # Half-open; without an end everything later is meant.
 Range = tuple[date, date | None]
 
@@ -123,23 +151,29 @@ def landed_coverage(
     )
 
 
-def touched_since(landing: duckdb.DuckDBPyConnection, built: Coverage, wanted: Coverage) -> Touched | None:
-    """What has to be rebuilt to bring a warehouse from `built` to `wanted`; None: all of it."""
+def touched_since(
+    landing: duckdb.DuckDBPyConnection, built: Coverage, wanted: Coverage, *, also: Iterable[date] = ()
+) -> Touched | None:
+    """What has to be rebuilt to bring a warehouse from `built` to `wanted`; None: all of it.
+
+    The local days `also` are rebuilt whether anything changed or not.
+    """
     if not _can_go_on(landing, built, wanted):
         return None
     zone = wanted.reporting_timezone
-    open_from = local_day(
-        min(built.covered_until, built.as_of - timedelta(hours=project_variable("stuck_job_hours"))), zone
-    )
-    # rows that waited for their day may belong to jobs of other days, or have rows there
-    waiting_from = min(built.as_of, built.landing_as_of).date()
+    stuck_from = built.as_of - timedelta(hours=project_variable("stuck_job_hours"))
+    # a landing as of an earlier moment opens days again that were complete
+    open_from = local_day(min(built.covered_until, wanted.covered_until, stuck_from), zone)
+    waiting_from = min(built.as_of, built.landing_as_of)
     rows = landing.execute(
-        "select day from raw.touched_days where landing_number > $built "
-        "union select day from raw.related_days where related_day >= $waiting_from "
-        "union select related_day from raw.related_days where day >= $waiting_from",
+        f"select day from raw.touched_days where landing_number > $built union {_DAYS_OF_WAITING_ROWS}",
         {"built": built.landing_number, "waiting_from": waiting_from},
     ).fetchall()
+    teams = landing.execute(_TEAMS_OF_WAITING_ROWS, {"waiting_from": waiting_from}).fetchall()
+    if teams:
+        rows += landing.execute(_DAYS_OF_TEAMS, {"teams": [team for (team,) in teams]}).fetchall()
     local_days = {day for (utc_day,) in rows for day in local_days_of(utc_day, zone)}
+    local_days.update(also)
     # the spine of days may have become longer or shorter at its beginning
     bounds = [day for day in (built.first_day, wanted.first_day) if day is not None]
     if built.first_day != wanted.first_day:

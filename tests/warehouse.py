@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,8 @@ from tests.oracle.tape import BOOLEAN, DECIMAL, RAW_COLUMNS, TEXT, TIME, WHOLE
 ROOT = Path(__file__).resolve().parent.parent
 AS_OF_MARK = "0002-02-02 02:02:02"
 ZONE_MARK = "reporting-zone-mark"
+# Where relations lie that were compiled for PostgreSQL: the profile's default.
+POSTGRES_DATABASE = '"almanac".'
 SQL_TYPES = {
     TEXT: "varchar",
     WHOLE: "bigint",
@@ -108,36 +110,35 @@ def load_raw(
         )
 
 
+def nodes_in_order(manifest: dict[str, Any], marts: Collection[str]) -> list[dict[str, Any]]:
+    """The models and seeds that `marts` need, themselves included, in an order in which they can be built."""
+    models = {
+        name: node for name, node in manifest["nodes"].items() if node["resource_type"] in ("model", "seed")
+    }
+    wanted = [name for name, node in models.items() if node["name"] in marts]
+    nodes: dict[str, Any] = {}
+    while wanted:
+        name = wanted.pop()
+        nodes[name] = models[name]
+        wanted += [parent for parent in models[name]["depends_on"].get("nodes", []) if parent in models]
+    done: list[str] = []
+    while len(done) < len(nodes):
+        done += [
+            name
+            for name, node in nodes.items()
+            if name not in done
+            and all(parent in done or parent not in nodes for parent in node["depends_on"].get("nodes", []))
+        ]
+    return [nodes[name] for name in done]
+
+
 class CompiledMarts:
     """The compiled models that `marts` need, themselves included, in the order in which they can be built."""
 
     def __init__(self, manifest: dict[str, Any], marts: Collection[str]) -> None:
-        models = {
-            name: node
-            for name, node in manifest["nodes"].items()
-            if node["resource_type"] in ("model", "seed")
-        }
-        wanted = [name for name, node in models.items() if node["name"] in marts]
-        nodes: dict[str, Any] = {}
-        while wanted:
-            name = wanted.pop()
-            nodes[name] = models[name]
-            wanted += [parent for parent in models[name]["depends_on"].get("nodes", []) if parent in models]
-        self.statements: list[str] = []
-        done: set[str] = set()
-        while len(done) < len(nodes):
-            ready = [
-                name
-                for name, node in nodes.items()
-                if name not in done
-                and all(
-                    parent in done or parent not in nodes for parent in node["depends_on"].get("nodes", [])
-                )
-            ]
-            for name in ready:
-                self.statements.extend(_statements(nodes[name]))
-                done.add(name)
-        self.schemas = sorted({node["schema"] for node in nodes.values()})
+        nodes = nodes_in_order(manifest, marts)
+        self.statements = [statement for node in nodes for statement in _statements(node)]
+        self.schemas = sorted({node["schema"] for node in nodes})
 
     def build(
         self, tables: dict[str, pandas.DataFrame], *, as_of: datetime, reporting_timezone: str
@@ -163,30 +164,51 @@ class CompiledMarts:
 def _statements(node: dict[str, Any]) -> list[str]:
     relation = node["relation_name"]
     if node["resource_type"] == "seed":
-        path = ROOT / node["original_file_path"]
-        with path.open(encoding="utf-8", newline="") as file:
-            header, *rows = csv.reader(file)
-        values = ", ".join("(" + ", ".join(_literal(cell) for cell in row) + ")" for row in rows)
-        return [f"create table {relation} as select * from (values {values}) as seed ({', '.join(header)})"]
+        return [f"create table {relation} as {seed_query(node)}"]
     kind = "view" if node["config"]["materialized"] == "view" else "table"
+    if relation.startswith(POSTGRES_DATABASE) and kind == "table" and node["contract"]["enforced"]:
+        # as dbt-postgres does; a type decides what a number looks like as text
+        columns = {name: column["data_type"] for name, column in node["columns"].items()}
+        typed = ", ".join(
+            name + (' text collate "C"' if data_type == "string" else f" {data_type}")
+            for name, data_type in columns.items()
+        )
+        select = f"select {', '.join(columns)} from ({node['compiled_code']}) as model"
+        return [f"create table {relation} ({typed})", f"insert into {relation} {select}"]
     return [f"create {kind} {relation} as {node['compiled_code']}"]
+
+
+def seed_query(node: dict[str, Any]) -> str:
+    """A select of a seed's rows."""
+    path = ROOT / node["original_file_path"]
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    values = ", ".join("(" + ", ".join(_literal(cell) for cell in row) + ")" for row in rows)
+    return f"select * from (values {values}) as seed ({', '.join(header)})"
 
 
 def _literal(cell: str) -> str:
     if cell == "":
         return "null"
-    return cell if re.fullmatch(r"\d+", cell) else "'" + cell.replace("'", "''") + "'"
+    return cell if re.fullmatch(r"\d+|true|false", cell) else "'" + cell.replace("'", "''") + "'"
 
 
 def compile_project(
-    target_path: Path, *, as_of: str, reporting_timezone: str, target: str = "duckdb"
+    target_path: Path,
+    *,
+    as_of: str,
+    reporting_timezone: str,
+    target: str = "duckdb",
+    more_variables: Mapping[str, Any] | None = None,
+    project: Path = ROOT,
 ) -> dict[str, Any]:
     """dbt's manifest of the whole project, every model compiled for one engine without a database."""
     variables = json.dumps(
         {
             "as_of": as_of,
             "reporting_timezone": reporting_timezone,
-            "landing_database": "landing" if target == "duckdb" else "almanac",
+            "landing_database": "landing" if target == "duckdb" else POSTGRES_DATABASE.strip('".'),
+            **(more_variables or {}),
         }
     )
     environment = {
@@ -195,7 +217,7 @@ def compile_project(
         "ALMANAC_BUILD_PATH": str(target_path / "warehouse.duckdb"),
         "ALMANAC_LANDING_PATH": "",
     }
-    options = ["--profiles-dir", str(ROOT), "--project-dir", str(ROOT), "--vars", variables]
+    options = ["--profiles-dir", str(project), "--project-dir", str(project), "--vars", variables]
     options += ["--target-path", str(target_path), "--log-path", str(target_path), "--no-introspect"]
     command = [
         str(Path(sys.executable).with_name("dbt")),
