@@ -6,21 +6,24 @@ this module runs them, fetches the rows that break them, and says which law brok
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.build import variables_of
+from flows.built import Built, dbt_settings, read_variables
 from flows.dbt_runner import NodeResult, run_dbt
 from flows.errors import AlmanacError
+from flows.failpoints import failpoint
 from flows.progress import Progress, SilentProgress
 from flows.settings import Settings
+from flows.warehouse_postgres import Generation, connect, published_generation
 
 SHOWN_ROWS = 5  # rows that a failed check shows
+FACTS = ("fct_jobs", "fct_llm_calls", "fct_credit_transactions")
 
 
 class AuditFailed(AlmanacError):
@@ -36,19 +39,28 @@ class AuditReport:
 
 
 def audit(
-    side_file: Path, settings: Settings, as_of: datetime, *, progress: Progress | None = None
+    built: Built,
+    settings: Settings,
+    as_of: datetime,
+    *,
+    progress: Progress | None = None,
+    is_thorough: bool = False,
+    run_id: str | None = None,
 ) -> AuditReport:
-    """Run every data test on the side file.
+    """Run every data test on what was built: on the rows that the build replaced, `is_thorough` on all.
 
     Raises AuditFailed with the broken laws and up to five rows of each.
     """
-    _require_rows(side_file, settings, as_of)
+    failpoint("audit.before_checks")
+    _require_rows(built, settings, as_of)
+    environment, places = dbt_settings(settings, built, run_id)
+    variables = {} if is_thorough else read_variables(settings, built)
     results = run_dbt(
         ["test", "--exclude-resource-type", "unit_test"],
         settings=settings,
-        side_file=side_file,
+        environment=environment,
         as_of=as_of,
-        variables=json.loads(variables_of(side_file).read_text(encoding="utf-8")),
+        variables={**variables, **places},
         progress=progress or SilentProgress(),
         stage="Auditing",
     )
@@ -56,16 +68,21 @@ def audit(
         raise AuditFailed("No check ran, so nothing is known of this build; nothing is published.")
     broken = [result for result in results if result.status in ("fail", "error", "skipped")]
     if broken:
-        raise AuditFailed(_explain(broken, side_file, settings))
+        raise AuditFailed(_explain(broken, built, settings))
+    failpoint("audit.passed")
     return AuditReport(
         check_count=len(results),
         warnings=tuple(sorted(result.name for result in results if result.status == "warn")),
     )
 
 
-def _require_rows(side_file: Path, settings: Settings, as_of: datetime) -> None:
+def _require_rows(built: Built, settings: Settings, as_of: datetime) -> None:
     """A night without any job, call or ledger row must not replace one that has some."""
-    if _row_count(settings.warehouse_path) and not _row_count(side_file):
+    if isinstance(built, Generation):
+        published, side = generation_row_counts(settings, built)
+    else:
+        published, side = _row_count(settings.warehouse_path), _row_count(built)
+    if published and not side:
         raise AuditFailed(
             f"No job, call or ledger row existed as of {as_of} UTC, and the published warehouse has some. "
             "Nothing is published. Is --as-of what you meant?"
@@ -77,8 +94,7 @@ def _row_count(warehouse: Path) -> int:
 
     if not warehouse.is_file():
         return 0
-    facts = ("fct_jobs", "fct_llm_calls", "fct_credit_transactions")
-    counts = " + ".join(f"(select count(*) from marts.{fact})" for fact in facts)
+    counts = " + ".join(f"(select count(*) from marts.{fact})" for fact in FACTS)
     try:
         with duckdb.connect(str(warehouse), read_only=True) as connection:
             row = connection.execute(f"select {counts}").fetchone()
@@ -93,7 +109,7 @@ def law_of(test_name: str) -> str | None:
     return f"I{int(match[1])}" if match else None
 
 
-def _explain(broken: Sequence[NodeResult], side_file: Path, settings: Settings) -> str:
+def _explain(broken: Sequence[NodeResult], built: Built, settings: Settings) -> str:
     lines = [f"The audit failed: {len(broken)} checks broke. Nothing is published."]
     for result in sorted(broken, key=lambda result: result.name):
         law = law_of(result.name)
@@ -102,23 +118,52 @@ def _explain(broken: Sequence[NodeResult], side_file: Path, settings: Settings) 
             lines.append(f"- {title}: could not be checked: {result.message.strip()}")
             continue
         lines.append(f"- {title}: {result.failures} rows break it")
-        lines.extend(f"    {row}" for row in _breaking_rows(result, side_file, settings))
-    lines.append(f"The build is kept for a look: {side_file}")
+        query = f"select * from ({result.compiled_sql}) as breaks limit {SHOWN_ROWS}"
+        lines.extend(f"    {_row_text(*row)}" for row in _breaking_rows(query, built, settings))
+    what = built if isinstance(built, Path) else f"the schemas {built.prefix}..."
+    lines.append(f"The build is kept for a look: {what}")
     return "\n".join(lines)
 
 
-def _breaking_rows(result: NodeResult, side_file: Path, settings: Settings) -> list[str]:
+def _breaking_rows(query: str, built: Built, settings: Settings) -> list[tuple[Sequence[str], Sequence[Any]]]:
+    """Column names and values of rows."""
+    if isinstance(built, Generation):
+        return read_rows(settings, query)
     import duckdb
 
     landing = str(settings.landing_path).replace("'", "''")
-    with duckdb.connect(str(side_file), read_only=True) as connection:
+    with duckdb.connect(str(built), read_only=True) as connection:
         connection.execute(f"attach '{landing}' as landing (read_only)")
-        cursor = connection.execute(f"select * from ({result.compiled_sql}) as breaks limit {SHOWN_ROWS}")
+        cursor = connection.execute(query)
         names = [str(column[0]) for column in cursor.description or ()]
-        return [_row_text(names, row) for row in cursor.fetchall()]
+        return [(names, row) for row in cursor.fetchall()]
 
 
 def _row_text(names: Sequence[str], row: Sequence[Any]) -> str:
     # one line per row whatever a tenant's id holds
     text = ", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True))
     return " ".join(text.split())[:400]
+
+
+# --- the postgres target -----------------------------------------------------------------------------------
+
+
+def generation_row_counts(settings: Settings, generation: Generation) -> tuple[int, int]:
+    """How many fact rows are published, and how many the generation has."""
+    with closing(connect(settings)) as warehouse:
+        published = published_generation(warehouse)
+        prefixes = (published.prefix if published else None, generation.prefix)
+        counts = []
+        for prefix in prefixes:
+            sums = " + ".join(f"(select count(*) from {prefix}marts.{fact})" for fact in FACTS)
+            row = warehouse.execute(f"select {sums}".encode()).fetchone() if prefix else None
+            counts.append(int(row[0]) if row else 0)
+    return counts[0], counts[1]
+
+
+def read_rows(settings: Settings, query: str) -> list[tuple[Sequence[str], Sequence[Any]]]:
+    """Column names and values of a query's rows in the warehouse."""
+    with closing(connect(settings)) as warehouse:
+        cursor = warehouse.execute(query.encode())
+        names = [str(column.name) for column in cursor.description or ()]
+        return [(names, row) for row in cursor.fetchall()]

@@ -23,7 +23,9 @@ from flows.errors import AlmanacError, UsageError
 if TYPE_CHECKING:
     from flows.periods import Week
     from flows.progress import Progress
+    from flows.run_ledger import ClaimedRun
     from flows.settings import Settings
+    from flows.source_location import SourceLocation
 
 DEMO_SOURCE = PROJECT_DIR / "demo" / "platform-tape"
 DEMO_AS_OF = "2026-11-23T00:00:00"
@@ -88,7 +90,17 @@ AsOf = Annotated[
 ]
 Source = Annotated[
     str | None,
-    typer.Option(metavar="DIR", help="Folder with the platform's tables as CSV or Parquet [ALMANAC_SOURCE]."),
+    typer.Option(
+        metavar="URL|DIR",
+        help="The platform's PostgreSQL (postgresql://...), or a folder with its tables as CSV or Parquet "
+        "[ALMANAC_SOURCE].",
+    ),
+]
+AcceptDeletes = Annotated[
+    bool,
+    typer.Option(
+        "--accept-deletes", help="Land although more than 30 % of a table's compared rows are gone."
+    ),
 ]
 
 
@@ -113,44 +125,101 @@ def demo() -> None:
     settings = _settings()
     as_of = parse_as_of(DEMO_AS_OF)
     week = Week.containing(as_of.date()).previous()
-    with _writing(settings):
-        report = run_nightly(settings, as_of=as_of, source=DEMO_SOURCE, progress=_progress())
+    with _writing(settings, "demo", as_of) as run:
+        report = run_nightly(run, settings, as_of=as_of, source=DEMO_SOURCE, progress=_progress())
         review = report.review or render_weekly(settings, week)
     _tell_what_the_demo_made(settings, review.html_path, review.pdf_path)
 
 
 @app.command()
-def nightly(as_of: AsOf = None, source: Source = None) -> None:
+def nightly(
+    as_of: AsOf = None,
+    source: Source = None,
+    accept_deletes: AcceptDeletes = False,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Build every period anew, not only those that changed.")
+    ] = False,
+) -> None:
     """Land, build, audit, publish; then render the due review."""
     moment = _moment(as_of)
     settings = _settings()
-    folder = _source_folder(settings, source)
+    location = _source(settings, source)
     from flows.nightly import nightly as run_nightly
 
-    with _writing(settings):
-        report = run_nightly(settings, as_of=moment, source=folder, progress=_progress())
+    with _writing(settings, "nightly", moment) as run:
+        report = run_nightly(
+            run,
+            settings,
+            as_of=moment,
+            source=location,
+            progress=_progress(),
+            full_refresh=full_refresh,
+            accept_deletes=accept_deletes,
+        )
     typer.echo(report)
 
 
 @app.command()
-def land(as_of: AsOf = None, source: Source = None) -> None:
-    """Copy the source's tables, all or nothing."""
+def recalculate(
+    period: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PERIOD]", help="A month (2025-10), a week (2025-W40) or a day (2025-10-05)."
+        ),
+    ] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="PERIOD", help="Instead: from here on.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="PERIOD", help="Up to here, included.")] = None,
+    team: Annotated[str | None, typer.Option(metavar="ID", help="Report this team's changes only.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report, and change nothing.")] = False,
+    source: Source = None,
+    accept_deletes: AcceptDeletes = False,
+) -> None:
+    """Rebuild a period's days from the source and report what changed.
+
+    As of the published night; nothing is rendered or sent.
+    """
+    from flows.periods import parse_days
+
+    if (period is None) == (first is None) or (first is None) != (last is None):
+        raise UsageError("Give one period, such as 2025-10, or both --from and --to.")
+    days = parse_days(period or first or "", last)
+    settings = _settings()
+    location = _source(settings, source)
+    from flows.nightly import Night
+    from flows.recalculate import last_published
+    from flows.recalculate import recalculate as run_recalculation
+
+    moment = last_published(settings)
+    with _writing(settings, "recalculate", moment) as run:
+        night = Night(run, settings, moment, location, _progress(), accept_deletes=accept_deletes)
+        report = run_recalculation(night, days, team_id=team, dry_run=dry_run)
+    typer.echo(report)
+
+
+@app.command()
+def land(as_of: AsOf = None, source: Source = None, accept_deletes: AcceptDeletes = False) -> None:
+    """Copy what has changed in the source's tables, all or nothing."""
     moment = _moment(as_of)
     settings = _settings()
-    folder = _source_folder(settings, source)
-    from flows.land import land_folder
+    location = _source(settings, source)
+    from flows.land import land as run_land
+    from flows.preflight import require_room
 
-    with _writing(settings):
-        report = land_folder(folder, settings.landing_path, as_of=moment, progress=_progress())
-    typer.echo(f"{settings.landing_path}: landing {report.landing_number}, as of {report.as_of} UTC")
-    for table in report.tables:
-        dropped = table.exact_duplicate_rows + table.conflicting_duplicate_rows
-        note = f" ({dropped:,} duplicates dropped)" if dropped else ""
-        typer.echo(f"  {table.table_name:<22} {table.rows_landed:>12,} rows{note}")
-    if report.unusable_numbers:
-        typer.echo(
-            f"  {report.unusable_numbers:,} unusable numbers; the next build lists them in audit_findings"
+    with _writing(settings, "land", moment) as run:
+        require_room(settings, location if isinstance(location, Path) else None)
+        report = run_land(
+            location,
+            settings.landing_path,
+            as_of=moment,
+            progress=_progress(),
+            accept_deletes=accept_deletes,
+            retention_days=settings.source_retention_days,
+            lookback_days=settings.lookback_days,
+            before_commit=run.require_current,
         )
+    typer.echo(f"{settings.landing_path}: {report}")
 
 
 @app.command()
@@ -165,27 +234,33 @@ def build(as_of: AsOf = None) -> None:
     settings = _settings()
     from flows.audit import audit
     from flows.build import build as run_build
+    from flows.built import mark_audited
+    from flows.preflight import require_room
 
-    with _writing(settings):
+    with _writing(settings, "build", moment) as run:
+        require_room(settings)
         landed = _last_landing(settings)
         if landed is None:
             raise AlmanacError(f"Nothing has landed in {settings.data_dir} yet. Run `almanac land` first.")
         moment = moment or landed
-        side_file = run_build(settings, as_of=moment, progress=_progress())
-        audit(side_file, settings, moment, progress=_progress())
-        _audited_mark(side_file).write_text(moment.isoformat() + "\n", encoding="utf-8")
-    typer.echo(side_file)
+        built = run_build(settings, as_of=moment, progress=_progress(), run=run)
+        run.phase("audit")
+        audit(built, settings, moment, progress=_progress(), run_id=run.run_id)
+        run.require_current()
+        mark_audited(settings, built)
+    typer.echo(built if isinstance(built, Path) else f"generation {built.name}")
 
 
 @app.command()
 def publish() -> None:
     """Publish the newest build that passed its audit."""
     settings = _settings()
+    from flows.built import newest_audited
     from flows.publish import publish as run_publish
 
-    with _writing(settings):
-        run_publish(_newest_audited(settings), settings)
-    typer.echo(settings.warehouse_path)
+    with _writing(settings, "publish") as run:
+        published = run_publish(newest_audited(settings), settings, run=run)
+    typer.echo(published)
 
 
 @review_app.command("weekly")
@@ -211,7 +286,8 @@ def review_weekly(
     settings = _settings()
     from flows.reviews import render_weekly
 
-    review = render_weekly(settings, chosen or _last_complete_week(settings))
+    with _writing(settings, "review"):
+        review = render_weekly(settings, chosen or _last_complete_week(settings))
     typer.echo(review.html_path)
     typer.echo(review.pdf_path)
 
@@ -229,9 +305,7 @@ def query(
     from flows.query import run_query
 
     text = sys.stdin.read() if sql == "-" else sql
-    run_query(
-        text, _settings().warehouse_path, output_format=output_format.value, out=sys.stdout, story=sys.stderr
-    )
+    run_query(text, _settings(), output_format=output_format.value, out=sys.stdout, story=sys.stderr)
 
 
 @app.command()
@@ -246,7 +320,7 @@ def status(
     now = _moment(as_of)
     from flows.status import as_json, as_text, read_status
 
-    result = read_status(_settings().warehouse_path, now=now)
+    result = read_status(_settings(), now=now)
     typer.echo(as_json(result) if output_format is StatusFormat.json else as_text(result))
     if result.is_stale:
         raise typer.Exit(1)
@@ -271,6 +345,24 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def schedule(
+    with_server: Annotated[
+        bool,
+        typer.Option("--with-server", help="Start a Prefect server on 127.0.0.1, and end it too."),
+    ] = False,
+) -> None:
+    """Run the nightly by schedule [ALMANAC_NIGHTLY_CRON, 02:30 UTC], shown in Prefect.
+
+    Serves the deployments to the Prefect server at PREFECT_API_URL until it is stopped.
+    """
+    settings = _settings()
+    _source(settings, None)  # a night without one fails; better told now
+    from flows.deployments import schedule as serve_deployments
+
+    serve_deployments(settings, with_server=with_server)
+
+
 def _settings() -> Settings:
     from flows.settings import load_settings
 
@@ -292,24 +384,19 @@ def _moment(as_of: str | None) -> datetime:
     return parse_as_of(as_of)
 
 
-def _source_folder(settings: Settings, source: str | None) -> Path:
-    chosen = source or settings.source
-    if chosen is None:
-        raise UsageError("No source is given. Give --source DIR, or set ALMANAC_SOURCE.")
-    if "://" in chosen:
-        raise UsageError(
-            "The source must be a folder of CSV or Parquet files; a database URL is not read yet."
-        )
-    return Path(chosen).expanduser()
+def _source(settings: Settings, source: str | None) -> SourceLocation:
+    from flows.nightly import source_of
+
+    return source_of(settings, source)
 
 
 @contextmanager
-def _writing(settings: Settings) -> Iterator[None]:
+def _writing(settings: Settings, kind: str, as_of: datetime | None = None) -> Iterator[ClaimedRun]:
     """Be the data folder's only writer."""
     from flows.locking import only_writer
 
-    with only_writer(settings.data_dir):
-        yield
+    with only_writer(settings, kind=kind, as_of=as_of) as run:
+        yield run
 
 
 def _last_landing(settings: Settings) -> datetime | None:
@@ -332,28 +419,11 @@ def _last_landing(settings: Settings) -> datetime | None:
     return None if row is None else row[0]
 
 
-def _audited_mark(side_file: Path) -> Path:
-    return side_file.with_name("audited")
-
-
-def _newest_audited(settings: Settings) -> Path:
-    side_files = [
-        mark.with_name("warehouse.duckdb")
-        for mark in settings.build_dir.glob("*/audited")
-        if mark.with_name("warehouse.duckdb").is_file()
-    ]
-    if not side_files:
-        raise AlmanacError(
-            f"No build in {settings.build_dir} has passed its audit. Run `almanac build` first."
-        )
-    return max(side_files, key=lambda side_file: _audited_mark(side_file).stat().st_mtime_ns)
-
-
 def _last_complete_week(settings: Settings) -> Week:
     from flows.reviews import complete_weeks
-    from flows.warehouse import open_published
+    from flows.warehouse import open_warehouse
 
-    with closing(open_published(settings.warehouse_path)) as connection:
+    with closing(open_warehouse(settings)) as connection:
         weeks = complete_weeks(connection)
     if not weeks:
         raise AlmanacError(
@@ -400,19 +470,13 @@ def _say_interrupted() -> NoReturn:
 
 def _keep_traceback(error: Exception) -> str:
     """Write the traceback, secrets redacted, to a log file; return the line that names it."""
-    import traceback
+    from flows.crash_log import keep_traceback
 
-    from flows.redaction import redact
-
-    text = redact("".join(traceback.format_exception(error)))
     try:
         logs_dir = _settings().logs_dir
-        logs_dir.mkdir(parents=True, exist_ok=True)
-        path = logs_dir / f"error-{_moment(None):%Y%m%dT%H%M%S}Z.log"
-        path.write_text(text, encoding="utf-8")
-    except (OSError, AlmanacError):
-        return f"an unexpected error, and no log could be written.\n{text}"
-    return f"an unexpected error ({type(error).__name__}). The details are in {path}"
+    except AlmanacError:
+        logs_dir = None
+    return keep_traceback(error, logs_dir, at=_moment(None))
 
 
 if __name__ == "__main__":

@@ -5,22 +5,20 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.errors import AlmanacError
 from flows.libraries import missing_packages
+from flows.preflight import free_bytes, needed_bytes
 from flows.settings import Settings, unknown_names
 from flows.source_files import find_files, layouts
-from flows.warehouse import open_published
-
-# A build writes the warehouse once more beside the published one.
-_FREE_FACTOR = 3
-_FREE_AT_LEAST = 500 * 2**20
+from flows.source_location import PostgresUrl, parse_source
+from flows.warehouse import open_warehouse, warehouse_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,37 +119,39 @@ def _data_folder(settings: Settings) -> str:
 
 
 def _disk(settings: Settings) -> str:
-    free = shutil.disk_usage(_nearest_existing(settings.data_dir)).free
-    published = settings.warehouse_path.stat().st_size if settings.warehouse_path.is_file() else 0
-    needed = max(_FREE_AT_LEAST, _FREE_FACTOR * published)
+    source = Path(settings.source) if settings.source and "://" not in settings.source else None
+    free, needed = free_bytes(settings), needed_bytes(settings, source)
     if free < needed:
-        raise AlmanacError(f"{_megabytes(free)} free, a build needs {_megabytes(needed)}; make room")
+        raise AlmanacError(f"{_megabytes(free)} free, a night may need {_megabytes(needed)}; make room")
     return f"{_megabytes(free)} free"
 
 
 def _source(settings: Settings) -> str:
     if settings.source is None:
         return "none set; give --source, or set ALMANAC_SOURCE, to land your own data"
-    if "://" in settings.source:
-        raise AlmanacError(
-            "a database URL is set; this version lands from a folder of CSV or Parquet files only"
-        )
-    files = find_files(Path(settings.source).expanduser())
+    location = parse_source(settings.source)
+    if isinstance(location, PostgresUrl):
+        return _source_database(location)
+    files = find_files(location)
     layouts(file for parts in files.values() for file in parts)
     return f"{settings.source} has every table and column"
 
 
+def _source_database(location: PostgresUrl) -> str:
+    from flows.source_postgres import open_postgres_source
+
+    with open_postgres_source(location.url) as source:
+        return f"{source.label} has every table and column, and lets us read them"
+
+
 def _warehouse(settings: Settings) -> str:
-    if not settings.warehouse_path.exists():
+    if settings.target == "duckdb" and not settings.warehouse_path.exists():
         return "none published yet"
-    connection = open_published(settings.warehouse_path)
-    try:
-        row = connection.execute(
-            "select count(*) from duckdb_tables() where database_name = 'warehouse' and schema_name = 'marts'"
+    with closing(open_warehouse(settings)) as reader:
+        row = reader.execute(
+            "select count(*) from information_schema.tables where table_schema = 'marts'"
         ).fetchone()
-    finally:
-        connection.close()
-    return f"{settings.warehouse_path} with {row[0] if row else 0} marts"
+    return f"{warehouse_name(settings)} with {row[0] if row else 0} marts"
 
 
 def _nearest_existing(path: Path) -> Path:
@@ -175,7 +175,7 @@ def masked(text: str) -> str:
     from urllib.parse import urlsplit
 
     if "://" not in text:
-        return text
+        return "***" if "password=" in text.lower() else text
     try:
         parts = urlsplit(text)
         secret = ":***" if parts.password is not None else ""

@@ -26,3 +26,7 @@ class Busy(AlmanacError):
     """Another run holds the lock; this one did nothing."""
 
     exit_code: ClassVar[int] = 75
+
+
+class Fenced(AlmanacError):
+    """A newer run took over while this one stood still; this one may write nothing more."""

@@ -1,58 +1,66 @@
-"""Landing: the platform's tables from a folder into schema `raw` of landing.duckdb, all or nothing.
+"""Landing: the platform's tables into schema `raw` of landing.duckdb, changed days only, all or nothing.
 
-One transaction: a landing that fails leaves the one before it as it was. The clock is `as_of` alone,
-so the same files land as the same rows.
+One transaction: a landing that fails leaves the one before it as it was. What a landing holds depends
+on the source and `as_of` alone, so the same files land as the same rows.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from flows import landing_sql, version_history
-from flows.errors import Busy, LandError
+from flows import landing_changes, landing_closure, landing_sql, landing_store, version_history
+from flows.errors import LandError
+from flows.failpoints import failpoint
+from flows.landing_folder import FolderSource
+from flows.landing_scope import DayRange, Scope, SourceKind, scope_of
+from flows.landing_store import LandingBusy, scalar
 from flows.progress import Advance, Progress
-from flows.redaction import shown
-from flows.source_files import (
-    Layout,
-    SourceFile,
-    find_files,
-    layouts,
-    reader,
-    require_unchanged,
-    require_whole,
-    stamp,
-    unreadable,
-)
-from flows.source_schema import ACTIVITY_TABLES, TABLES, Table
+from flows.source_location import PostgresUrl, SourceLocation
+from flows.source_schema import ACTIVITY_TABLES, DAY_TABLES, JOBS, TABLES, Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["LandError", "LandReport", "LandingBusy", "TableCount", "land_folder"]
+    from flows.landing_postgres import Staging
+    from flows.source_postgres import PostgresSource
 
-# Bad values that an error shows; it says how many more there are.
-SHOWN_BAD_VALUES = 5
+__all__ = ["DayRange", "LandError", "LandReport", "LandingBusy", "TableCount", "land", "land_folder"]
 
-# Of a value that is not text at all, so much that it can be found again.
-SHOWN_VALUE_CHARACTERS = 40
+# Of the rows that were landed in the compared days of a table; more must be confirmed.
+ACCEPTED_DELETES_PERCENT = 30
 
-
-class LandingBusy(Busy, LandError):
-    """Another process or connection has the landing database open."""
+# A small table may lose so many rows: one of two teams is no accident.
+ACCEPTED_DELETES_OF_WHOLE_TABLES = 9
 
 
 @dataclass(frozen=True, slots=True)
 class TableCount:
-    """What became of the rows of one table; read = the sum of the other three."""
+    """What `raw` holds of one table, and what this landing changed in it.
+
+    read = landed + both kinds of duplicates, of the whole table, also of the days that were not compared.
+    """
 
     table_name: str
     rows_read: int
     exact_duplicate_rows: int
     conflicting_duplicate_rows: int
     rows_landed: int
+    # Of the tables that are compared by day.
+    rows_added: int = 0
+    rows_changed: int = 0
+    rows_deleted: int = 0
+
+    def __str__(self) -> str:
+        changes = {
+            "added": self.rows_added,
+            "changed": self.rows_changed,
+            "deleted": self.rows_deleted,
+            "duplicates dropped": self.exact_duplicate_rows + self.conflicting_duplicate_rows,
+        }
+        told = ", ".join(f"{count:,} {what}" for what, count in changes.items() if count)
+        return f"{self.table_name:<22} {self.rows_landed:>12,} rows" + (f" ({told})" if told else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,32 @@ class LandReport:
     as_of: datetime
     tables: tuple[TableCount, ...]
     unusable_numbers: int
+    source_kind: SourceKind
+    is_full_comparison: bool
+    # Days that were compared, and of them those whose rows were copied; of a folder they are the same.
+    days_compared: int
+    days_copied: int
+    # UTC days whose facts must be rebuilt.
+    touched_days: tuple[date, ...]
+    # What is new at the source and is not landed.
+    notes: tuple[str, ...]
+    # Bytes of the files, or of text that the database sent.
+    bytes_read: int
+
+    def __str__(self) -> str:
+        compared = "every day inside the retention" if self.is_full_comparison else "recent days"
+        lines = [
+            f"landing {self.landing_number}, as of {self.as_of} UTC",
+            f"  compared {compared}: {self.days_compared:,} days, {self.days_copied:,} of them copied, "
+            f"{self.bytes_read:,} bytes read; {len(self.touched_days):,} days are to be rebuilt",
+        ]
+        lines += [f"  {table}" for table in self.tables]
+        lines += [f"  note: {note}" for note in self.notes]
+        if self.unusable_numbers:
+            lines.append(
+                f"  {self.unusable_numbers:,} unusable numbers; the next build lists them in audit_findings"
+            )
+        return "\n".join(lines)
 
     @property
     def rows_read(self) -> int:
@@ -80,231 +114,300 @@ class LandReport:
     def rows_landed(self) -> int:
         return sum(table.rows_landed for table in self.tables)
 
+    @property
+    def rows_deleted(self) -> int:
+        return sum(table.rows_deleted for table in self.tables)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What the comparison of all tables came to."""
+
+    days: set[date]
+    copied: set[date]
+    fingerprints: dict[str, dict[date, str | None]]
+    # By table: rows held before in what was compared, and how many of them are gone.
+    losses: dict[str, tuple[int, int]]
+
 
 def land_folder(source: Path, landing_path: Path, *, as_of: datetime, progress: Progress) -> LandReport:
     """Land every table of the folder, or raise LandError and land nothing. `as_of` is naive UTC."""
+    return land(source, landing_path, as_of=as_of, progress=progress)
+
+
+def land(
+    source: SourceLocation,
+    landing_path: Path,
+    *,
+    as_of: datetime,
+    progress: Progress,
+    accept_deletes: bool = False,
+    retention_days: int = 90,
+    lookback_days: int = 7,
+    recalculate: DayRange | None = None,
+    before_commit: Callable[[], None] = lambda: None,
+) -> LandReport:
+    """Bring schema `raw` to what the source holds, or raise LandError and land nothing.
+
+    `as_of` is naive UTC; one before the last landing's compares every day inside the retention horizon.
+    `retention_days` is how long the source keeps its rows, `lookback_days` how far back a database is
+    compared every time; `recalculate` are days that are copied whatever their fingerprints say.
+    What `before_commit` raises undoes the landing.
+    """
     if as_of.tzinfo is not None:
         raise ValueError("as_of must be naive UTC")
-    found = find_files(source)
-    files = [file for parts in found.values() for file in parts]
-    held = layouts(files)
-    # Every byte is looked at once to see whether the file is whole, and read once.
-    total = 2 * sum(file.size for file in files)
-    with progress.stage("land", total) as advance, _transaction(landing_path) as connection:
-        _prepare(connection)
-        for table in TABLES:
-            _land_table(connection, table, found[table.name], held, advance)
-        _require_activity(connection, source)
-        report = _report(connection, _record(connection, as_of), as_of)
+    request = _Request(
+        landing_path,
+        as_of,
+        accept_deletes,
+        retention_days,
+        lookback_days,
+        recalculate,
+        progress,
+        before_commit,
+    )
+    failpoint("land.before_opening")
+    if isinstance(source, PostgresUrl):
+        report = _land_postgres(source, request)
+    else:
+        report = _land_files(source, request)
+    failpoint("land.done")
     return report
 
 
-# --- the database ------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class _Request:
+    landing_path: Path
+    as_of: datetime
+    accept_deletes: bool
+    retention_days: int
+    lookback_days: int
+    recalculate: DayRange | None
+    progress: Progress
+    before_commit: Callable[[], None]
 
-
-@contextmanager
-def _transaction(landing_path: Path) -> Iterator["DuckDBPyConnection"]:
-    """The landing database in one transaction that ends with the block, well or not at all."""
-    import duckdb
-
-    connection = _open(landing_path)
-    try:
-        # A text without an offset is then UTC. Nothing may be fetched to read a file.
-        connection.execute("set TimeZone = 'UTC'")
-        connection.execute("set autoinstall_known_extensions = false")
-        connection.execute("begin")
-        yield connection
-        connection.execute("commit")
-    except duckdb.Error as error:
-        raise LandError(
-            f"The landing database {landing_path} cannot be written: {type(error).__name__}: "
-            f"{shown(str(error).splitlines()[0], 200)}. Nothing was landed. "
-            "Check the memory, the space left on the disk and the permissions of its folder."
-        ) from None
-    finally:
-        # An open transaction is rolled back; a committed one is moved from the log into the file.
-        connection.close()
-
-
-def _open(landing_path: Path) -> "DuckDBPyConnection":
-    import duckdb
-
-    try:
-        _create_if_missing(landing_path)
-        return duckdb.connect(str(landing_path))
-    except OSError as error:
-        raise LandError(
-            f"The landing database {landing_path} cannot be created: {error.strerror}. "
-            "Check the path and the permissions of its folder (ALMANAC_DATA_DIR)."
-        ) from None
-    except duckdb.Error as error:
-        raise _not_opened(landing_path, str(error)) from None
-
-
-def _not_opened(landing_path: Path, message: str) -> LandError:
-    if "Could not set lock" in message or "different configuration" in message:
-        return LandingBusy(
-            f"The landing database {landing_path} is open in another process. "
-            "Wait until the other run has ended, or close the program that has it open."
+    def begin(self, connection: "DuckDBPyConnection", kind: SourceKind) -> Scope:
+        landing_store.prepare(connection)
+        scope = scope_of(
+            connection,
+            kind=kind,
+            as_of=self.as_of,
+            retention_days=self.retention_days,
+            lookback_days=self.lookback_days,
+            forced=self.recalculate,
         )
-    if "not a valid DuckDB database" in message:
-        return LandError(
-            f"The landing database {landing_path} cannot be opened: it is damaged or not a DuckDB database. "
-            "Restore it from a backup, or move it away and land again; without a backup the history of "
-            "teams and organizations begins anew."
-        )
-    return LandError(
-        f"The landing database {landing_path} cannot be opened: {shown(message.splitlines()[0], 200)}. "
-        "Check that it is a file that this DuckDB wrote, and its permissions."
-    )
+        _create_days(connection, is_first=scope.is_first)
+        landing_changes.create_changes(connection)
+        landing_closure.remember_before(connection)
+        return scope
 
 
-def _create_if_missing(landing_path: Path) -> None:
-    """Create the file beside its place: a process killed while creating it leaves no half a database."""
-    import duckdb
-
-    if landing_path.exists():
+def _create_days(connection: "DuckDBPyConnection", *, is_first: bool) -> None:
+    if landing_store.has_days(connection):
         return
-    landing_path.parent.mkdir(parents=True, exist_ok=True)
-    new = landing_path.with_name(f"{landing_path.name}.new")
-    new.unlink(missing_ok=True)
-    duckdb.connect(str(new)).close()
-    new.replace(landing_path)
+    landing_store.create_days(connection)
+    if not is_first:
+        # Landed by version 0.1, which kept no days: what is there is what its last landing brought.
+        number = _last_number(connection)
+        landing_changes.count_days(connection, number, is_first=True, fingerprints={})
+        landing_closure.relate_all(connection)
 
 
-def _prepare(connection: "DuckDBPyConnection") -> None:
-    connection.execute("create schema if not exists raw")
-    connection.execute(
-        "create table if not exists raw.landings "
-        "(landing_number bigint, as_of timestamp, source_kind varchar)"
-    )
-    connection.execute(
-        "create table if not exists raw.landed_tables (table_name varchar, rows_read bigint, "
-        "exact_duplicate_rows bigint, conflicting_duplicate_rows bigint, rows_landed bigint)"
-    )
-    # What the last landing held; the rest of this one overwrites it.
-    connection.execute("create or replace temp table landed_before as from raw.landed_tables")
-    connection.execute("delete from raw.landed_tables")
-    connection.execute(f"create or replace table raw.landing_findings ({landing_sql.FINDINGS_COLUMNS})")
+# --- from files --------------------------------------------------------------------------------------------
 
 
-# --- one table ---------------------------------------------------------------------------------------------
+def _land_files(folder: Path, request: _Request) -> LandReport:
+    source = FolderSource(folder)
+    with (
+        request.progress.stage("land", source.work) as advance,
+        landing_store.transaction(request.landing_path) as connection,
+    ):
+        scope = request.begin(connection, "folder")
+        losses = {table.name: _held_inside(connection, table, scope) for table in DAY_TABLES}
+        had_jobs = scalar(connection, "select count(*) from raw.jobs")
+        staged: dict[str, int] = {}
+        gone: dict[str, tuple[int, int]] = {}
+        for table in TABLES:
+            connection.execute(landing_sql.create_staged(table))
+            source.stage(connection, table, advance)
+            staged[table.name] = scalar(connection, "select count(*) from staged")
+            if table in DAY_TABLES:
+                landing_changes.take_days(connection, table, scope, None)
+            else:
+                gone[table.name] = landing_changes.take_whole(connection, table)
+            connection.execute("drop table staged")
+            failpoint("land.table")
+        _require_activity(staged, str(folder))
+        if had_jobs and not staged[JOBS.name] and not request.accept_deletes:
+            raise LandError(
+                f"jobs in {folder} has no rows, the last landing had {had_jobs}. Nothing was landed. "
+                "Check the export; a platform that was really emptied is landed with --accept-deletes."
+            )
+        for table in DAY_TABLES:
+            gone[table.name] = (losses[table.name], landing_changes.deleted_rows(connection, table))
+        days = {row[0] for row in connection.execute("select distinct day from raw.landed_days").fetchall()}
+        compared = _Compared(days, days, {}, gone)
+        return _finish(connection, request, scope, "folder", compared, (), source.size)
 
 
-def _land_table(
+def _held_inside(connection: "DuckDBPyConnection", table: Table, scope: Scope) -> int:
+    """Rows of the table that are landed and that the source should still have."""
+    rows = connection.execute(
+        "select day, row_count from raw.landed_days where table_name = ?", [table.name]
+    ).fetchall()
+    return sum(count for day, count in rows if day >= scope.horizon or scope.is_forced(day))
+
+
+def _require_activity(rows: dict[str, int], source: str) -> None:
+    """Refuse what is empty although it cannot be: an export that went wrong, not a quiet platform."""
+    if not any(rows[name] for name in ACTIVITY_TABLES):
+        raise LandError(
+            f"The source is empty: {', '.join(ACTIVITY_TABLES)} in {source} have no rows. "
+            "Nothing was landed. Check that the export read the right database, with the right to read it."
+        )
+
+
+# --- from PostgreSQL ---------------------------------------------------------------------------------------
+
+
+def _land_postgres(location: PostgresUrl, request: _Request) -> LandReport:
+    # Landing from files needs no driver.
+    from flows.landing_postgres import LANDING_MEMORY, staging
+    from flows.source_postgres import open_postgres_source
+
+    with (
+        open_postgres_source(location.url) as source,
+        request.progress.stage("land", None) as advance,
+        landing_store.transaction(request.landing_path, memory_limit=LANDING_MEMORY) as connection,
+        staging(request.landing_path) as stage,
+    ):
+        scope = request.begin(connection, "postgresql")
+        compared = _copy_what_differs(connection, source, scope, stage, advance)
+        _require_activity(
+            {name: scalar(connection, f"select count(*) from raw.{name}") for name in ACTIVITY_TABLES},
+            source.label,
+        )
+        return _finish(connection, request, scope, "postgresql", compared, source.notes, source.bytes_read)
+
+
+def _copy_what_differs(
     connection: "DuckDBPyConnection",
-    table: Table,
-    files: Sequence[SourceFile],
-    held: dict[Path, Layout],
+    source: "PostgresSource",
+    scope: Scope,
+    stage: "Staging",
     advance: Advance,
-) -> None:
-    connection.execute(landing_sql.create_staged(table))
-    for file in files:
-        _load(connection, file, held[file.path], advance)
-    connection.execute(landing_sql.create_repeated(table))
-    connection.execute(landing_sql.create_kept(table))
-    connection.execute(landing_sql.create_landed(table))
-    connection.execute(landing_sql.insert_counts(table))
-    if _scalar(connection, "select exists (from repeated)"):
-        connection.execute(landing_sql.insert_duplicates(table))
-    if _scalar(connection, landing_sql.any_unusable(table)):
-        connection.execute(landing_sql.insert_unusable(table))
-    connection.execute("drop view kept")
-    connection.execute("drop table repeated")
-    connection.execute("drop table staged")
+) -> _Compared:
+    from flows import landing_postgres
+
+    ranges = landing_postgres.compared_ranges(connection, source, scope)
+    found = _Compared(set(), set(), {}, {})
+    for table in TABLES:
+        if table not in DAY_TABLES:
+            found.losses[table.name] = landing_postgres.copy_whole(connection, source, table, stage, advance)
+            continue
+        comparison = landing_postgres.compare(connection, source, table, scope, ranges)
+        held = _held_in(connection, table, comparison.fingerprints, scope)
+        landing_postgres.copy(connection, source, table, scope, comparison.copied, stage, advance)
+        found.losses[table.name] = (held, landing_changes.deleted_rows(connection, table))
+        found.fingerprints[table.name] = comparison.fingerprints
+        found.days.update(comparison.fingerprints)
+        found.copied.update(comparison.copied)
+        failpoint("land.table")
+    return found
 
 
-def _load(connection: "DuckDBPyConnection", file: SourceFile, layout: Layout, advance: Advance) -> None:
-    """Add one file's rows to `staged`, or say why not."""
-    import duckdb
-
-    advance(0, file.table.name)
-    before = stamp(file)
-    nul_line = require_whole(file, advance)
-    rows = landing_sql.typed_rows(file.table, layout.columns, reader(file, layout))
-    try:
-        connection.execute(landing_sql.insert_staged(file.table, rows))
-    except duckdb.Error as error:
-        if _is_about_room(error):
-            raise
-        raise unreadable(file, str(error)) from None
-    _require_readable_values(connection, file, rows)
-    if nul_line is not None:
-        raise LandError(
-            f"{file.label} holds a NUL byte in line {nul_line}, in a column that is not landed. "
-            "The file is damaged: export the table again."
-        )
-    require_unchanged(file, before)
-    advance(file.size, file.table.name)
-
-
-def _is_about_room(error: Exception) -> bool:
-    """Memory or disk ran out: no fault of the file that was being read."""
-    import duckdb
-
-    out_of_disk = isinstance(error, duckdb.IOException) and (
-        "No space left" in str(error) or "write" in str(error)
-    )
-    return out_of_disk or isinstance(error, duckdb.OutOfMemoryException)
-
-
-def _require_readable_values(connection: "DuckDBPyConnection", file: SourceFile, rows: str) -> None:
-    if not _scalar(connection, "select exists (select 1 from staged where is_bad)"):
-        return
-    # Only a file that is refused is read a second time, for the places.
-    bad = connection.execute(landing_sql.bad_values(file.table, rows, SHOWN_BAD_VALUES)).fetchall()
-    lines = [f"{file.label} holds {'a value' if len(bad) == 1 else 'values'} that cannot be read:"]
-    for data_row, column, problem, value, _ in bad:
-        lines.append(f"  data row {data_row}, column {column}: {_value(value)} {problem}")
-    if (more := bad[0][4] - len(bad)) > 0:
-        lines.append(f"  and {more} more")
-    lines.append(
-        "Nothing was landed. Correct these in the source, or export the table again "
-        "(NULL as an empty field without quotes), and land once more."
-    )
-    raise LandError("\n".join(lines))
-
-
-def _value(value: str | None) -> str:
-    return "the field" if value is None else shown(value, SHOWN_VALUE_CHARACTERS)
+def _held_in(
+    connection: "DuckDBPyConnection", table: Table, days: dict[date, str | None], scope: Scope
+) -> int:
+    rows = connection.execute(
+        "select day, row_count from raw.landed_days where table_name = ?", [table.name]
+    ).fetchall()
+    return sum(count for day, count in rows if day in days and (day >= scope.horizon or scope.is_forced(day)))
 
 
 # --- the whole ---------------------------------------------------------------------------------------------
 
 
-def _require_activity(connection: "DuckDBPyConnection", source: Path) -> None:
-    """Refuse what is empty although it cannot be: an export that went wrong, not a quiet platform."""
-    rows = " + ".join(f"(select count(*) from raw.{name})" for name in ACTIVITY_TABLES)
-    if not _scalar(connection, f"select {rows}"):
-        raise LandError(
-            f"The source is empty: {', '.join(ACTIVITY_TABLES)} in {source} have no rows. "
-            "Nothing was landed. Check that the export read the right database, with the right to read it."
-        )
-    before = _scalar(connection, "select rows_landed from landed_before where table_name = 'jobs'")
-    if before and not _scalar(connection, "select count(*) from raw.jobs"):
-        raise LandError(
-            f"jobs in {source} has no rows, the last landing had {before}. Nothing was landed. "
-            "Check the export; a platform that was really emptied is landed into a new data directory."
-        )
-
-
-def _record(connection: "DuckDBPyConnection", as_of: datetime) -> int:
-    """Bring the histories up to date and add the landing to the list; its number."""
+def _finish(
+    connection: "DuckDBPyConnection",
+    request: _Request,
+    scope: Scope,
+    kind: SourceKind,
+    compared: _Compared,
+    notes: Sequence[str],
+    bytes_read: int,
+) -> LandReport:
+    """Refuse what was lost unless it is accepted; write down what was landed, and what that touches."""
+    if not request.accept_deletes:
+        _refuse_losses(connection, compared.losses)
+    number = _last_number(connection) + 1
     previous = connection.execute(
-        "select landing_number, as_of from raw.landings order by landing_number desc limit 1"
+        "select as_of from raw.landings order by landing_number desc limit 1"
     ).fetchone()
-    number, previous_as_of = (previous[0] + 1, previous[1]) if previous else (1, None)
-    version_history.remember(connection, as_of=as_of, previous_as_of=previous_as_of)
-    connection.execute("insert into raw.landings values (?, ?, 'folder')", [number, as_of])
-    return int(number)
+    version_history.remember(connection, as_of=scope.as_of, previous_as_of=previous[0] if previous else None)
+    landing_changes.count_tables(connection, [table.name for table in TABLES])
+    landing_changes.name_jobs(connection)
+    landing_changes.count_days(
+        connection, number, is_first=scope.is_first, fingerprints=compared.fingerprints
+    )
+    if scope.is_first:
+        landing_closure.relate_all(connection)
+        landing_closure.touch_all(connection, number)
+    else:
+        landing_closure.touch_changed(connection, number)
+    connection.execute(
+        "insert into raw.landings values (?, ?, ?, ?)", [number, scope.as_of, kind, scope.is_full]
+    )
+    failpoint("land.before_commit")
+    request.before_commit()
+    days = len(compared.days)
+    if kind == "folder":
+        days = scalar(connection, "select count(distinct day) from raw.landed_days")
+    return LandReport(
+        landing_number=number,
+        as_of=scope.as_of,
+        tables=_table_counts(connection, is_first=scope.is_first),
+        unusable_numbers=scalar(
+            connection, "select count(*) from raw.landing_findings where rule = 'unusable_number'"
+        ),
+        source_kind=kind,
+        is_full_comparison=scope.is_full,
+        days_compared=days,
+        days_copied=len(compared.copied) if kind == "postgresql" else days,
+        touched_days=landing_closure.touched_days(connection, number),
+        notes=tuple(notes),
+        bytes_read=bytes_read,
+    )
 
 
-def _report(connection: "DuckDBPyConnection", number: int, as_of: datetime) -> LandReport:
-    counts = connection.execute("from raw.landed_tables").fetchall()
-    unusable = _scalar(connection, "select count(*) from raw.landing_findings where rule = 'unusable_number'")
-    return LandReport(number, as_of, tuple(TableCount(*row) for row in counts), unusable)
+def _last_number(connection: "DuckDBPyConnection") -> int:
+    return int(scalar(connection, "select coalesce(max(landing_number), 0) from raw.landings"))
 
 
-def _scalar(connection: "DuckDBPyConnection", query: str) -> Any:
-    row = connection.execute(query).fetchone()
-    return row[0] if row else None
+def _refuse_losses(connection: "DuckDBPyConnection", losses: dict[str, tuple[int, int]]) -> None:
+    by_day = {table.name for table in DAY_TABLES}
+    lines = []
+    for name, (held, gone) in losses.items():
+        is_emptied = bool(held) and not scalar(connection, f"select exists (from raw.{name})")
+        too_many = 100 * gone > ACCEPTED_DELETES_PERCENT * held
+        if too_many and (name in by_day or is_emptied or gone > ACCEPTED_DELETES_OF_WHOLE_TABLES):
+            lines.append(f"  {name}: {gone:,} of {held:,} rows")
+    if lines:
+        raise LandError(
+            f"More than {ACCEPTED_DELETES_PERCENT} % of what was landed in the compared days is gone from "
+            "the source:\n"
+            + "\n".join(lines)
+            + "\nNothing was landed. Check that the source is the right one and whole; if the rows were "
+            "really deleted there, run again with --accept-deletes."
+        )
+
+
+def _table_counts(connection: "DuckDBPyConnection", *, is_first: bool) -> tuple[TableCount, ...]:
+    by_day = {table.name: table for table in DAY_TABLES}
+    counts = []
+    for name, read, exact, conflicting, landed in connection.execute("from raw.landed_tables").fetchall():
+        changes = (landed, 0, 0) if is_first else (0, 0, 0)
+        if name in by_day and not is_first:
+            changes = landing_changes.count_changes(connection, by_day[name])
+        counts.append(TableCount(name, read, exact, conflicting, landed, *changes))
+    return tuple(counts)

@@ -4,6 +4,8 @@ In every relation here `s_x` is column x as the source holds it, `t_x` as it is 
 text of a decimal that no decimal can hold (NaN, infinity, 21 integer digits).
 """
 
+from typing import Literal
+
 from flows.redaction import redacted_sql
 from flows.source_files import SourceColumn
 from flows.source_schema import Column, Table
@@ -74,17 +76,19 @@ def insert_staged(table: Table, rows: str) -> str:
     return f"insert into staged select {', '.join(names)}, coalesce({problem}) is not null from {rows}"
 
 
-def bad_values(table: Table, rows: str, limit: int) -> str:
-    """The first bad values of a file: data row, column, what is wrong, value, and how many there are."""
+def bad_values(
+    table: Table, rows: str, limit: int, *, named_by: Literal["data_row", "row_key"] = "data_row"
+) -> str:
+    """The first bad values: the row's number or key, column, what is wrong, value, and how many there are."""
     checks = ", ".join(
         f"{{'place': {place}, 'name': '{column.name}', 'problem': {_problem(column)}, "
         f"'value': left(cast(s_{column.name} as varchar), 4000)}}"
         for place, column in enumerate(table.columns)
     )
     return f"""
-select data_row, checked.name, checked.problem, checked.value, count(*) over () as bad_value_count
+select {named_by}, checked.name, checked.problem, checked.value, count(*) over () as bad_value_count
 from (
-  select data_row, unnest([{checks}]) as checked
+  select data_row, s_{table.key} as row_key, unnest([{checks}]) as checked
   from (select *, row_number() over () as data_row from {rows})
 )
 where checked.problem is not null
@@ -226,31 +230,21 @@ union all
 """
 
 
-def create_landed(table: Table) -> str:
-    """The table in `raw`, ordered by key so that two landings of the same rows are the same."""
+def raw_columns(table: Table) -> dict[str, str]:
+    """The columns of the table in `raw` and their SQL types, in order."""
+    columns = {column.name: column.sql_type for column in table.columns}
+    return columns | {"unusable_columns": "varchar"} if table.names_unusable else columns
+
+
+def landed_rows(table: Table) -> str:
+    """The rows of `kept` as `raw` holds them."""
     columns = [column.name for column in table.columns]
     if table.names_unusable:
         named = ", ".join(
             f"case when u_{column.name} is not null then '{column.name}' end" for column in _decimals(table)
         )
         columns.append(f"nullif(concat_ws(',', {named}), '') as unusable_columns")
-    return f"""
-create or replace table raw.{table.name} as
-select {", ".join(columns)} from kept order by {table.key}
-"""
-
-
-def insert_counts(table: Table) -> str:
-    """One row of `raw.landed_tables`; what was read is what was landed and what was left out."""
-    return f"""
-insert into raw.landed_tables
-select
-  '{table.name}',
-  (select count(*) from staged),
-  (select coalesce(sum(row_count - content_count), 0) from repeated),
-  (select coalesce(sum(content_count - 1), 0) from repeated),
-  (select count(*) from raw.{table.name})
-"""
+    return f"select {', '.join(columns)} from kept"
 
 
 def insert_duplicates(table: Table) -> str:

@@ -1,30 +1,23 @@
-"""One writer at a time in a data folder."""
+"""The data folder's one writer: how every command that writes begins."""
 
-import fcntl
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from datetime import datetime
 
-from flows.errors import AlmanacError, Busy
+from flows.leftovers import collect_leftovers
+from flows.preflight import full_disk_explained
+from flows.run_ledger import ClaimedRun, claimed_run
+from flows.settings import Settings
+
+# These may be followed by `almanac publish`, or are it: an audited build must outlive them.
+_KEEPING_BUILDS = frozenset({"land", "publish", "review"})
 
 
 @contextmanager
-def only_writer(data_dir: Path) -> Iterator[None]:
-    """Hold the folder's lock, or raise Busy at once.
-
-    The kernel holds the lock for this process and lets go of it when the process ends, however it ends.
-    """
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        lock = (data_dir / ".lock").open("w")
-    except OSError as error:
-        raise AlmanacError(
-            f"The data folder {data_dir} cannot be written: {error.strerror}. "
-            "Set ALMANAC_DATA_DIR, or give --data-dir, to a folder of yours."
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(f"Another run is writing to {data_dir}. Wait for it to end, then try again.") from None
-        yield
+def only_writer(settings: Settings, *, kind: str, as_of: datetime | None = None) -> Iterator[ClaimedRun]:
+    """Hold the lease, with what dead runs left removed; or raise Busy (exit code 75) and do nothing."""
+    with claimed_run(settings, kind=kind, as_of=as_of) as run, full_disk_explained(settings):
+        collect_leftovers(settings, builds=kind not in _KEEPING_BUILDS)
+        yield run

@@ -1,22 +1,63 @@
-"""The main job, step by step: land, build, audit, publish, render what is due."""
+"""The main job, step by step: land, build, audit, publish, render what is due.
+
+The steps are written down once, in `STEPS`: the plain command calls them one after the other, the Prefect
+flow makes a task of each. A step reads what it needs from the `Night` and leaves there what it did.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from flows.audit import AuditReport, audit
-from flows.build import build
-from flows.land import LandReport, land_folder
+from flows.build import build, published_coverage
+from flows.built import Built
+from flows.coverage import days_between, local_day
+from flows.errors import UsageError
+from flows.land import LandReport, land
 from flows.periods import Week
+from flows.preflight import require_room
 from flows.progress import Progress
 from flows.publish import publish
 from flows.reviews import RenderedReview, complete_weeks, render_weekly, weekly_paths
+from flows.run_ledger import ClaimedRun
 from flows.settings import Settings
-from flows.warehouse import open_published
+from flows.source_location import SourceLocation, parse_source
+from flows.warehouse import open_warehouse
+
+
+@dataclass(slots=True)
+class Night:
+    """What one night is asked for, and what its steps have done so far (None: not yet, or nothing due)."""
+
+    run: ClaimedRun
+    settings: Settings
+    as_of: datetime
+    source: SourceLocation
+    progress: Progress
+    full_refresh: bool = False
+    accept_deletes: bool = False
+    # local days that are built whether anything changed or not
+    also: tuple[date, ...] = ()
+    landed: LandReport | None = None
+    built: Built | None = None
+    # local days that ended since the published night
+    new_days: tuple[date, ...] = ()
+    audited: AuditReport | None = None
+    published: str | None = None
+    findings: tuple[tuple[str, int], ...] = ()
+    review: RenderedReview | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the night, by the name that people see."""
+
+    name: str
+    run: Callable[[Night], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +67,21 @@ class NightlyReport:
     landed: LandReport
     audited: AuditReport
     findings: tuple[tuple[str, int], ...]
-    warehouse_path: Path
+    published: str
     review: RenderedReview | None
+    new_days: tuple[date, ...] = ()
 
     def __str__(self) -> str:
         rows = sum(table.rows_landed for table in self.landed.tables)
-        lines = [
-            f"landed     {rows:,} rows, as of {self.landed.as_of} UTC",
+        lines = [f"landed     {rows:,} rows, as of {self.landed.as_of} UTC"]
+        lines += [f"notice     {note}" for note in self.landed.notes]
+        if len(self.new_days) > 1:
+            # nights were missed
+            days = ", ".join(str(day) for day in self.new_days)
+            lines.append(f"recovered  {len(self.new_days)} days: {days}")
+        lines += [
             f"audited    {self.audited.check_count} checks hold",
-            f"published  {self.warehouse_path}",
+            f"published  {self.published}",
         ]
         lines += [f"warning    {name}" for name in self.audited.warnings]
         lines += [f"finding    {rule}: {rows:,} rows (audit_findings)" for rule, rows in self.findings]
@@ -43,22 +90,118 @@ class NightlyReport:
         return "\n".join(lines)
 
 
-def nightly(settings: Settings, *, as_of: datetime, source: Path, progress: Progress) -> NightlyReport:
-    """Run the night as of a moment; any failure before publication leaves the last good night in place."""
-    landed = land_folder(source, settings.landing_path, as_of=as_of, progress=progress)
-    side_file = build(settings, as_of=as_of, progress=progress)
-    audited = audit(side_file, settings, as_of, progress=progress)
-    warehouse_path = publish(side_file, settings)
-    with closing(open_published(settings.warehouse_path)) as connection:
-        weeks = complete_weeks(connection)
-        findings = connection.execute(
-            "select rule, cast(sum(actual) as bigint) from audit_findings group by rule order by 2 desc, 1"
-        ).fetchall()
-    review = _render_due_review(settings, weeks)
-    return NightlyReport(landed, audited, tuple(findings), warehouse_path, review)
+def land_step(night: Night) -> None:
+    night.landed = land(
+        night.source,
+        night.settings.landing_path,
+        as_of=night.as_of,
+        progress=night.progress,
+        accept_deletes=night.accept_deletes,
+        retention_days=night.settings.source_retention_days,
+        lookback_days=night.settings.lookback_days,
+        before_commit=night.run.require_current,
+    )
 
 
-def _render_due_review(settings: Settings, weeks: Sequence[Week]) -> RenderedReview | None:
-    if not weeks or weekly_paths(settings, weeks[0]).pdf_path.exists():
-        return None
-    return render_weekly(settings, weeks[0])
+def build_step(night: Night) -> None:
+    published = published_coverage(night.settings)
+    if published and night.landed:
+        zone = night.settings.reporting_timezone
+        covered_until = min(night.as_of, night.landed.as_of)
+        night.new_days = tuple(
+            days_between(local_day(published.covered_until, zone), local_day(covered_until, zone))
+        )
+    night.built = build(
+        night.settings,
+        as_of=night.as_of,
+        progress=night.progress,
+        full_refresh=night.full_refresh,
+        also=night.also,
+        run=night.run,
+    )
+
+
+def audit_step(night: Night) -> None:
+    assert night.built, "audit comes after build"
+    night.audited = audit(
+        night.built,
+        night.settings,
+        night.as_of,
+        progress=night.progress,
+        is_thorough=_begins_a_week(night),
+        run_id=night.run.run_id,
+    )
+
+
+def _begins_a_week(night: Night) -> bool:
+    """Whether no night of this ISO week is published: then everything is checked, not what changed."""
+    published = published_coverage(night.settings)
+    return published is None or Week.containing(published.as_of.date()) != Week.containing(night.as_of.date())
+
+
+def publish_step(night: Night) -> None:
+    assert night.built, "publish comes after audit"
+    night.published = publish(night.built, night.settings, run=night.run)
+
+
+def review_step(night: Night) -> None:
+    """Render the last complete week's review unless it is there; note the audit's findings."""
+    with closing(open_warehouse(night.settings)) as connection:
+        weeks: list[Week] = complete_weeks(connection)
+        night.findings = tuple(
+            connection.execute(
+                "select rule, cast(sum(actual) as bigint) from audit_findings "
+                "group by rule order by 2 desc, 1"
+            ).fetchall()
+        )
+    if weeks and not weekly_paths(night.settings, weeks[0]).pdf_path.exists():
+        night.review = render_weekly(night.settings, weeks[0])
+
+
+BUILD = Step("build", build_step)
+AUDIT = Step("audit", audit_step)
+PUBLISH = Step("publish", publish_step)
+STEPS = (Step("land", land_step), BUILD, AUDIT, PUBLISH, Step("review", review_step))
+
+
+def _directly(step: Step, night: Night) -> None:
+    step.run(night)
+
+
+def run_night(night: Night, perform: Callable[[Step, Night], None] = _directly) -> NightlyReport:
+    """Take the night through its steps; any failure before publication leaves the last good night in place.
+
+    `perform` runs one step, and raises what the step raised. Raises Fenced when a newer run took over.
+    """
+    require_room(night.settings, night.source if isinstance(night.source, Path) else None)
+    for step in STEPS:
+        night.run.phase(step.name)
+        perform(step, night)
+    assert night.landed is not None
+    assert night.audited is not None
+    assert night.published is not None
+    return NightlyReport(
+        night.landed, night.audited, night.findings, night.published, night.review, night.new_days
+    )
+
+
+def source_of(settings: Settings, option: str | None = None) -> SourceLocation:
+    """What is landed from, an option before the setting; UsageError when neither names a source."""
+    chosen = option or settings.source
+    if chosen is None:
+        raise UsageError("No source is given. Give --source URL or --source DIR, or set ALMANAC_SOURCE.")
+    return parse_source(chosen)
+
+
+def nightly(
+    run: ClaimedRun,
+    settings: Settings,
+    *,
+    as_of: datetime,
+    source: SourceLocation,
+    progress: Progress,
+    full_refresh: bool = False,
+    accept_deletes: bool = False,
+) -> NightlyReport:
+    """Run the night as of a moment, without Prefect."""
+    return run_night(Night(run, settings, as_of, source, progress, full_refresh, accept_deletes))

@@ -4,6 +4,7 @@ dbt pastes vars into SQL unescaped, so nothing that these functions did not acce
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Self
@@ -15,6 +16,7 @@ FIRST_YEAR = 1970
 LAST_YEAR = 9000
 
 _WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -86,6 +88,53 @@ class Month:
     def previous(self, n: int = 1) -> Self:
         year, month = divmod(self.year * 12 + self.month - 1 - n, 12)
         return type(self)(year, month + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Local days from `first` up to, not including, `end`."""
+
+    first: date
+    end: date
+
+    def __post_init__(self) -> None:
+        _require_year(self.first.year)
+        _require_year(self.end.year)
+        if self.first >= self.end:
+            raise ValueError("the first day must come before the end")
+
+    def __iter__(self) -> Iterator[date]:
+        return (self.first + timedelta(days=n) for n in range((self.end - self.first).days))
+
+    def __str__(self) -> str:
+        last = self.end - timedelta(days=1)
+        return f"{self.first}" if self.first == last else f"{self.first} to {last}"
+
+
+def parse_days(first: str, last: str | None = None) -> Days:
+    """The days of a month, week or day, or from the first day of one to the last day of another."""
+    try:
+        return Days(_days_of(first).first, _days_of(last or first).end)
+    except ValueError:
+        raise UsageError(f"{last} ends before {first} begins. Give the earlier period first.") from None
+
+
+def _days_of(text: str) -> Days:
+    if _MONTH.fullmatch(text):
+        month = parse_month(text)
+        return Days(month.start_date, month.end_date)
+    if _WEEK.fullmatch(text):
+        week = parse_week(text)
+        return Days(week.start_date, week.end_date)
+    try:
+        if _DAY.fullmatch(text):
+            day = date.fromisoformat(text)
+            return Days(day, day + timedelta(days=1))
+    except ValueError:
+        pass
+    raise UsageError(
+        f"{text!r} is not a period. Write a month (2025-10), a week (2025-W40) or a day (2025-10-05)."
+    )
 
 
 def parse_week(text: str) -> Week:

@@ -1,7 +1,7 @@
 """How long work tells how far it is: on stderr, never on stdout, never in a result."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -35,7 +35,17 @@ class ConsoleProgress:
     """A bar on a terminal, plain lines in a log; both on stderr."""
 
     def stage(self, name: str, total: int | None) -> AbstractContextManager[Advance]:
-        return _bar(name, total) if sys.stderr.isatty() else _lines(name, total)
+        return _bar(name, total) if sys.stderr.isatty() else _lines(name, total, _say)
+
+
+class LineProgress:
+    """Plain lines to whoever takes them, such as a logger."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def stage(self, name: str, total: int | None) -> AbstractContextManager[Advance]:
+        return _lines(name, total, self._say)
 
 
 @contextmanager
@@ -64,7 +74,7 @@ def _bar(name: str, total: int | None) -> Iterator[Advance]:
 
 
 @contextmanager
-def _lines(name: str, total: int | None) -> Iterator[Advance]:
+def _lines(name: str, total: int | None, say: Callable[[str], None]) -> Iterator[Advance]:
     done = 0
     shown = ""
 
@@ -75,11 +85,11 @@ def _lines(name: str, total: int | None) -> Iterator[Advance]:
         if detail and detail != shown:
             shown = detail
             share = f" ({min(100, 100 * done // total)} %)" if total else ""
-            _say(f"{name}: {detail}{share}")
+            say(f"{name}: {detail}{share}")
 
-    _say(f"{name} ...")
+    say(f"{name} ...")
     yield advance
-    _say(f"{name}: done")
+    say(f"{name}: done")
 
 
 def _say(line: str) -> None:

@@ -6,17 +6,19 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from flows.errors import AlmanacError, UsageError
-from flows.warehouse import open_published
+from flows.warehouse import Rows, open_published
 
 if TYPE_CHECKING:
     import duckdb
+
+    from flows.settings import Settings
 
 Format = Literal["table", "csv", "json"]
 
@@ -36,21 +38,33 @@ class Result:
     rows: Iterable[tuple[Any, ...]]
 
 
-def run_query(sql: str, warehouse_path: Path, *, output_format: Format, out: TextIO, story: TextIO) -> None:
+def run_query(sql: str, settings: Settings, *, output_format: Format, out: TextIO, story: TextIO) -> None:
     """Write the answer of one SQL statement to `out`; a shortened table says so on `story`."""
-    import duckdb
-
-    connection = open_published(warehouse_path)
-    try:
-        cursor = connection.execute(_single_reading_statement(sql))
-        columns = tuple(str(column[0]) for column in cursor.description or ())
-        result = Result(_unambiguous(columns), _stream(cursor))
+    with _answered(sql, settings) as rows:
+        columns = tuple(str(column[0]) for column in rows.description or ())
+        result = Result(_unambiguous(columns), _stream(rows))
         if output_format == "csv":
             _write_csv(result, out)
         elif output_format == "json":
             _write_json(result, out)
         else:
             _write_table(result, out, story)
+
+
+@contextmanager
+def _answered(sql: str, settings: Settings) -> Iterator[Rows]:
+    """The rows of one reading statement in the engine's own SQL, as long as the block lasts."""
+    if settings.target == "postgres":
+        from flows.read_postgres import open_published_in_postgres
+
+        with open_published_in_postgres(settings) as reader:
+            yield reader.execute_given(sql)
+        return
+    import duckdb
+
+    connection = open_published(settings.warehouse_path)
+    try:
+        yield connection.execute(_single_reading_statement(sql))
     except duckdb.InterruptException:
         raise KeyboardInterrupt from None
     except duckdb.Error as error:
@@ -73,8 +87,8 @@ def _single_reading_statement(sql: str) -> duckdb.Statement:
     return statements[0]
 
 
-def _stream(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    while rows := cursor.fetchmany(_FETCH_ROWS):
+def _stream(rows_of_query: Rows) -> Iterator[tuple[Any, ...]]:
+    while rows := rows_of_query.fetchmany(_FETCH_ROWS):
         yield from rows
 
 

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.errors import AlmanacError
+from flows.failpoints import failpoint
 from flows.periods import Week
-from flows.warehouse import open_published
+from flows.warehouse import Reader, open_warehouse
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from flows.settings import Settings
     from reports.weekly import WeeklyReview
 
@@ -41,15 +40,18 @@ def render_weekly(settings: Settings, week: Week) -> RenderedReview:
     """Render the platform's review of `week` as HTML and PDF; same published figures, same bytes."""
     from reports import ReportError, render  # Jinja, and WeasyPrint's 0.6 s: only those who render pay
 
-    with contextlib.closing(open_published(settings.warehouse_path)) as connection:
+    with contextlib.closing(open_warehouse(settings)) as connection:
         review = read_weekly(connection, week)
     try:
         html, pdf = render.render_weekly_html(review), render.render_weekly_pdf(review)
     except ReportError as error:
         raise AlmanacError(f"The review of {week.label} could not be rendered: {error}") from error
     rendered = weekly_paths(settings, week)
+    failpoint("review.before_html")
     _write(rendered.html_path, html.encode("utf-8"))
+    failpoint("review.before_pdf")
     _write(rendered.pdf_path, pdf)
+    failpoint("review.done")
     return rendered
 
 
@@ -59,7 +61,7 @@ def weekly_paths(settings: Settings, week: Week) -> RenderedReview:
     return RenderedReview(html_path=folder / "platform.html", pdf_path=folder / "platform.pdf")
 
 
-def complete_weeks(connection: DuckDBPyConnection) -> list[Week]:
+def complete_weeks(connection: Reader) -> list[Week]:
     """The weeks that can be reviewed, newest first."""
     rows = _query(
         connection,
@@ -69,7 +71,7 @@ def complete_weeks(connection: DuckDBPyConnection) -> list[Week]:
     return [Week.containing(start_date) for (start_date,) in rows]
 
 
-def read_weekly(connection: DuckDBPyConnection, week: Week) -> WeeklyReview:
+def read_weekly(connection: Reader, week: Week) -> WeeklyReview:
     """The figures of one week's review; an error that says which weeks there are when it has none."""
     from reports import weekly
 
@@ -119,7 +121,7 @@ def read_weekly(connection: DuckDBPyConnection, week: Week) -> WeeklyReview:
     )
 
 
-def _no_review(connection: DuckDBPyConnection, week: Week, *, is_open: bool) -> str:
+def _no_review(connection: Reader, week: Week, *, is_open: bool) -> str:
     weeks = complete_weeks(connection)
     reason = "is not over yet in the published data" if is_open else "is not in the published data"
     if not weeks:
@@ -132,9 +134,7 @@ def _no_review(connection: DuckDBPyConnection, week: Week, *, is_open: bool) -> 
     )
 
 
-def _query(
-    connection: DuckDBPyConnection, sql: str, parameters: list[Any] | None = None
-) -> list[tuple[Any, ...]]:
+def _query(connection: Reader, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
     import duckdb  # 0.1 s to import; only readers pay
 
     try:
@@ -155,6 +155,7 @@ def _write(path: Path, content: bytes) -> None:
             file.write(content)
         # mkstemp makes it the owner's alone; a review is as readable as its folder
         os.chmod(temporary, 0o644)
+        failpoint("review.before_replace")
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -1,11 +1,12 @@
 """The settings: the only module that reads the environment and `.env`."""
 
 import os
+import re
 import zoneinfo
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows.errors import UsageError
@@ -29,10 +30,22 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    source: str | None = None
+    # it may hold a password
+    source: str | None = Field(default=None, repr=False)
+    # how many days the platform keeps its calls; what it purges after that is kept here
+    source_retention_days: int = Field(default=90, ge=1, le=36_500)
+    # how many days back a platform database is compared every night; all it keeps, once a week
+    lookback_days: int = Field(default=7, ge=0, le=365)
     target: Literal["duckdb", "postgres"] = "duckdb"
     data_dir: Path = Path("data")
+    # of the postgres target; it may hold a password
+    warehouse_url: str | None = Field(default=None, repr=False)
+    # a role of that database which may read what is published
+    warehouse_readers: str | None = None
     reporting_timezone: str = "UTC"
+    nightly_cron: str = "30 2 * * *"
+    # a run that gives no sign of life for so long has lost its turn; it gives one every sixth of it
+    lease_seconds: float = Field(default=120, ge=1, le=86_400)
 
     @field_validator("reporting_timezone")
     @classmethod
@@ -41,6 +54,24 @@ class Settings(BaseSettings):
         if name in _NOT_A_PLACE or name not in zoneinfo.available_timezones():
             raise ValueError(f"{name!r} is not an IANA time zone such as UTC or Europe/Berlin")
         return name
+
+    @field_validator("warehouse_url")
+    @classmethod
+    def _is_a_postgresql_url(cls, url: str | None) -> str | None:
+        # the value itself is not repeated: it may hold a password
+        if url is not None and not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("it must be a URL such as postgresql://user@host:5432/name")
+        return url
+
+    @field_validator("nightly_cron")
+    @classmethod
+    def _is_a_cron_line(cls, line: str) -> str:
+        if not is_cron(line):
+            raise ValueError(
+                f"{line!r} is not a cron line of five fields of numbers (minute, hour, day of the month, "
+                "month, day of the week), such as 30 2 * * * for 02:30 UTC"
+            )
+        return line
 
     @field_validator("data_dir")
     @classmethod
@@ -64,6 +95,11 @@ class Settings(BaseSettings):
         return self.data_dir / "logs"
 
     @property
+    def ops_path(self) -> Path:
+        """The ops store of the duckdb target; that of the postgres target lies in the warehouse."""
+        return self.data_dir / "ops.db"
+
+    @property
     def build_dir(self) -> Path:
         return self.data_dir / "build"
 
@@ -71,6 +107,37 @@ class Settings(BaseSettings):
     def previous_path(self) -> Path:
         """The warehouse that was published before the present one: the next side file."""
         return self.build_dir / "previous.duckdb"
+
+
+# Of minute, hour, day of the month, month, day of the week (0 and 7 are Sunday).
+_CRON_LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_CRON_PART = re.compile(r"(\*|(?P<first>\d{1,2})(-(?P<last>\d{1,2}))?)(/(?P<every>\d{1,2}))?")
+
+
+def is_cron(line: str) -> bool:
+    """Is it a cron line of five fields of numbers, as every cron reads it."""
+    fields = line.split(" ")
+    return len(fields) == len(_CRON_LIMITS) and all(
+        _is_cron_part(part, *limits)
+        for field, limits in zip(fields, _CRON_LIMITS, strict=True)
+        for part in field.split(",")
+    )
+
+
+def _is_cron_part(part: str, low: int, high: int) -> bool:
+    match = _CRON_PART.fullmatch(part)
+    if match is None or (match["every"] is not None and int(match["every"]) == 0):
+        return False
+    if match["first"] is None:
+        return True
+    first, last = int(match["first"]), int(match["last"] or match["first"])
+    # "5/10" means one thing to one cron and another to the next
+    return low <= first <= last <= high and (match["every"] is None or match["last"] is not None)
+
+
+def hand_down(settings: Settings) -> None:
+    """Let processes started from here read the same data folder, whatever option or file named it."""
+    os.environ[PREFIX + "DATA_DIR"] = str(settings.data_dir)
 
 
 def load_settings(data_dir: Path | None = None) -> Settings:
@@ -90,16 +157,19 @@ def _explain(error: ValidationError) -> str:
     return "A setting is wrong.\n  " + "\n  ".join(lines) + "\nCorrect it in the environment or in .env."
 
 
-# Read by profiles.yml, not by Settings.
+# Read by profiles.yml and by flows.failpoints, not by Settings.
 _PROFILE_NAMES = frozenset(
     PREFIX + name
     for name in (
+        "FAILPOINT",
         "BUILD_PATH",
         "LANDING_PATH",
         "WAREHOUSE_HOST",
         "WAREHOUSE_PORT",
         "WAREHOUSE_USER",
         "WAREHOUSE_NAME",
+        "WAREHOUSE_SSLMODE",
+        "WAREHOUSE_APPLICATION",
     )
 )
 

@@ -6,6 +6,7 @@ Facts about each column: `spec/source-system.md` section 1.3.
 """
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 Kind = Literal["text", "integer", "decimal", "boolean", "timestamp"]
@@ -224,6 +225,14 @@ TABLES: tuple[Table, ...] = (
     MODEL_ALIASES,
     TEAM_USAGE_SUMMARIES,
 )
+
+# Compared with the source by UTC day: of created_at, a summary's of its job's created_at, without a job of
+# calculated_at, else NO_DAY. The other tables are small, and compared whole.
+DAY_TABLES = (JOBS, LLM_CALLS, JOB_COST_SUMMARIES, CREDIT_TRANSACTIONS)
+NO_DAY = date(1970, 1, 1)
+
+# What `status` may be, in lower case, of a job that has not ended.
+OPEN_STATUSES = ("pending", "in_progress")
 
 # Nothing happens on a platform where all of these are empty: the export is broken, not the platform quiet.
 ACTIVITY_TABLES = ("jobs", "llm_calls", "credit_transactions")

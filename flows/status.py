@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.errors import AlmanacError
-from flows.warehouse import open_published
+from flows.warehouse import open_warehouse, warehouse_name
+
+if TYPE_CHECKING:
+    from flows.settings import Settings
 
 # A night a day, and two hours for a slow one.
 STALE_AFTER = timedelta(hours=26)
@@ -27,11 +30,12 @@ class Status:
     is_stale: bool
 
 
-def read_status(warehouse_path: Path, *, now: datetime) -> Status:
+def read_status(settings: Settings, *, now: datetime) -> Status:
     """The published warehouse as it is at `now` (naive UTC)."""
     import duckdb
 
-    connection = open_published(warehouse_path)
+    warehouse = warehouse_name(settings)
+    connection = open_warehouse(settings)
     try:
         row = connection.execute(
             """
@@ -47,19 +51,17 @@ def read_status(warehouse_path: Path, *, now: datetime) -> Status:
         ).fetchone()
     except duckdb.Error as error:
         raise AlmanacError(
-            f"{warehouse_path} does not hold the marts that status reads: {error}\n"
+            f"{warehouse} does not hold the marts that status reads: {error}\n"
             "Run `almanac nightly` to publish them again."
         ) from error
     finally:
         connection.close()
 
     if row is None or row[0] is None:
-        raise AlmanacError(
-            f"{warehouse_path} holds no day at all. Check the source, then run `almanac nightly`."
-        )
+        raise AlmanacError(f"{warehouse} holds no day at all. Check the source, then run `almanac nightly`.")
     age = now - row[0]
     return Status(
-        warehouse=str(warehouse_path),
+        warehouse=warehouse,
         as_of=row[0],
         first_day=row[1],
         last_complete_day=row[2],

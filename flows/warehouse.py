@@ -2,13 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flows.errors import AlmanacError
 
 if TYPE_CHECKING:
     import duckdb
+
+    from flows.settings import Settings
+
+
+class Rows(Protocol):
+    """What a query gave."""
+
+    @property
+    def description(self) -> Sequence[Any] | None: ...
+    def fetchone(self) -> Any: ...
+    def fetchmany(self, size: int = 1) -> list[Any]: ...
+    def fetchall(self) -> list[Any]: ...
+
+
+class Reader(Protocol):
+    """What is published, open for reading; DuckDB's connection and PostgresReader are both one.
+
+    Marts are found by their bare names, others as `warehouse.reviews.<name>`; parameters are written as `?`.
+    """
+
+    def execute(self, query: str, parameters: list[Any] | None = None, /) -> Rows: ...
+    def close(self) -> None: ...
+
+
+def open_warehouse(settings: Settings) -> Reader:
+    """Open what is published, in whichever engine the settings say."""
+    if settings.target == "postgres":
+        from flows.read_postgres import open_published_in_postgres
+
+        return open_published_in_postgres(settings)
+    return open_published(settings.warehouse_path)
+
+
+def warehouse_name(settings: Settings) -> str:
+    """Where the published warehouse is, for people; without a secret."""
+    if settings.target == "postgres":
+        from flows.warehouse_postgres import connection_parameters, place
+
+        return place(connection_parameters(settings))
+    return str(settings.warehouse_path)
 
 
 def open_published(warehouse_path: Path) -> duckdb.DuckDBPyConnection:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
 
+from tests.platform_ddl import LINEAGES, ORM, Lineage, create_platform, load_rows
+from tests.postgres_server import PostgresServer
 from tests.published import TAPE, Published, Tape, publish_tape
+from tests.small_platform import Platform, small_rows
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +51,51 @@ def published(
             connection.execute(f"attach '{path}' as {name} (read_only)")
         connection.execute("use warehouse.marts")
         yield Published(settings, connection, manifest_path)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL for the tests of this process; each test makes the databases it needs."""
+    server = PostgresServer()
+    try:
+        print(server.start().binaries)
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def templates(postgres_server: PostgresServer) -> dict[str, str]:
+    """A database of each lineage, to be copied: with the few rows of `small_rows`."""
+    for lineage in LINEAGES:
+        url = postgres_server.create_database(f"template_{lineage.name}")
+        create_platform(url, lineage)
+        for table, rows in small_rows(lineage).items():
+            load_rows(url, table, rows)
+    return {lineage.name: f"template_{lineage.name}" for lineage in LINEAGES}
+
+
+@pytest.fixture
+def make_platform(
+    postgres_server: PostgresServer, templates: dict[str, str]
+) -> Iterator[Callable[[Lineage], Platform]]:
+    made: list[str] = []
+
+    def make(lineage: Lineage) -> Platform:
+        name = f"platform_{next(_numbers)}"
+        postgres_server.execute(f"create database {name} template {templates[lineage.name]}")
+        made.append(name)
+        return Platform(postgres_server, name)
+
+    yield make
+    for name in made:
+        postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def platform(make_platform: Callable[[Lineage], Platform]) -> Platform:
+    """A platform as the ORM makes it."""
+    return make_platform(ORM)
+
+
+_numbers = itertools.count(1)

@@ -18,6 +18,7 @@ from flows.cli import EXAMPLE_QUERIES
 from flows.errors import AlmanacError, Busy, UsageError
 from flows.locking import only_writer
 from flows.query import Format, csv_cell, run_query
+from flows.settings import Settings
 from flows.status import read_status
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,9 +69,13 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def settings_of(data_dir: Path) -> Settings:
+    return Settings(data_dir=data_dir, source=None, target="duckdb", reporting_timezone="UTC")
+
+
 def ask(data_dir: Path, sql: str, output_format: Format = "csv") -> str:
     out = io.StringIO()
-    run_query(sql, data_dir / "warehouse.duckdb", output_format=output_format, out=out, story=io.StringIO())
+    run_query(sql, settings_of(data_dir), output_format=output_format, out=out, story=io.StringIO())
     return out.getvalue()
 
 
@@ -87,7 +92,7 @@ def ask(data_dir: Path, sql: str, output_format: Format = "csv") -> str:
         ["review", "weekly", "2026-11-23'); drop schema marts; --"],
         ["status", "--as-of", ""],
         ["nightly"],
-        ["land", "--source", "postgresql://reader:s3cret@db/saas"],
+        ["land", "--source", "mysql://reader:s3cret@db/saas"],
         ["no-such-command"],
         ["query", "select 1", "--format", "xml"],
     ],
@@ -132,12 +137,14 @@ def test_a_query_may_begin_with_a_comment(data_dir: Path) -> None:
 
 
 def test_a_second_writer_exits_75(tmp_path: Path) -> None:
-    with only_writer(tmp_path):
-        with pytest.raises(Busy), only_writer(tmp_path):
+    settings = Settings(data_dir=tmp_path)
+    with only_writer(settings, kind="nightly") as holder:
+        with pytest.raises(Busy), only_writer(settings, kind="nightly"):
             pass
         run = almanac("publish", data_dir=tmp_path)
     assert run.returncode == 75
-    with only_writer(tmp_path):
+    assert holder.run_id in run.stderr
+    with only_writer(settings, kind="nightly"):
         pass
 
 
@@ -184,7 +191,7 @@ def test_status_of_a_stale_warehouse_exits_1(data_dir: Path) -> None:
 
 
 def test_status_of_an_older_moment_is_not_stale(data_dir: Path) -> None:
-    status = read_status(data_dir / "warehouse.duckdb", now=datetime(2026, 11, 1))
+    status = read_status(settings_of(data_dir), now=datetime(2026, 11, 1))
     assert not status.is_stale
 
 

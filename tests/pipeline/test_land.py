@@ -313,7 +313,7 @@ def test_values_come_through_as_they_are(source: Path, landing: Path) -> None:
     ]
     assert rows_of(landing, "from raw.jobs") == [tuple(row.values()) for row in small_platform()["jobs"]]
     assert rows_of(landing, "from raw.team_usage_summaries") == []
-    assert rows_of(landing, "from raw.landings") == [(1, AS_OF, "folder")]
+    assert rows_of(landing, "from raw.landings") == [(1, AS_OF, "folder", True)]
 
 
 def test_the_raw_schema_is_the_contract(source: Path, landing: Path) -> None:
@@ -510,7 +510,7 @@ def test_landing_twice_is_landing_once(source: Path, landing: Path) -> None:
     once = everything(landing)
     assert land(source, landing).landing_number == 2
     twice = everything(landing)
-    assert twice.pop("raw.landings") == [(1, AS_OF, "folder"), (2, AS_OF, "folder")]
+    assert twice.pop("raw.landings") == [(1, AS_OF, "folder", True), (2, AS_OF, "folder", True)]
     once.pop("raw.landings")
     assert twice == once
     assert all(name.startswith("raw.") for name in twice)

@@ -50,6 +50,11 @@ def test_reports_knows_neither_flows_nor_what_makes_the_numbers(path: Path) -> N
     assert imported_packages(path) & {"flows", "prefect", "dbt", "duckdb", "pandas"} == set()
 
 
+@pytest.mark.parametrize("path", [*modules("flows"), *modules("reports")], ids=lambda path: path.name)
+def test_what_is_shipped_knows_neither_benchmarks_nor_tests(path: Path) -> None:
+    assert imported_packages(path) & {"benchmarks", "tests"} == set()
+
+
 def test_one_module_alone_runs_dbt() -> None:
     naming = {
         str(path.relative_to(ROOT))
@@ -57,6 +62,32 @@ def test_one_module_alone_runs_dbt() -> None:
         if re.search(r"[\"' ]dbt\.[a-z]+", path.read_text(encoding="utf-8"))
     }
     assert importers("dbt") | naming == {"flows/dbt_runner.py"}
+
+
+def test_only_the_flows_and_their_deployments_know_prefect() -> None:
+    assert importers("prefect") == {"flows/deployments.py", "flows/prefect_flows.py"}
+    machinery = re.compile(
+        r"prefect\.(deployments|runner|schedules)|import serve\b|\.(serve|deploy|to_deployment)\("
+    )
+    using = {
+        str(path.relative_to(ROOT))
+        for path in [*modules("flows"), *modules("reports")]
+        if machinery.search(path.read_text(encoding="utf-8"))
+    }
+    assert using == {"flows/deployments.py"}
+
+
+@pytest.mark.parametrize("name", ["deployments", "prefect_flows"])
+def test_no_command_but_schedule_reaches_prefect(name: str) -> None:
+    reaching = {
+        path.stem for path in modules("flows") if f"flows.{name} " in path.read_text(encoding="utf-8")
+    }
+    reaching |= {
+        path.stem
+        for path in modules("flows")
+        if f"from flows import {name}" in path.read_text(encoding="utf-8")
+    }
+    assert reaching <= {"cli", "deployments"}
 
 
 def test_one_module_alone_imports_weasyprint() -> None:
@@ -76,7 +107,8 @@ def test_settings_alone_read_the_environment() -> None:
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
     }
     # dbt and fontconfig take their settings from the environment only, so the modules that run them set it.
-    assert touching <= {"settings.py", "dbt_runner.py", "pdf.py"}
+    # A failpoint is armed for one process by its test, and is no setting.
+    assert touching <= {"settings.py", "dbt_runner.py", "pdf.py", "failpoints.py"}
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from flows.doctor import effective_settings, masked
 from flows.errors import UsageError
-from flows.settings import load_settings, unknown_names
+from flows.settings import Settings, load_settings, unknown_names
 
 
 @pytest.fixture(autouse=True)
@@ -85,10 +85,24 @@ def test_secrets_of_a_url_are_masked(text: str, shown: str) -> None:
 def test_effective_settings_name_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALMANAC_SOURCE", "postgresql://reader:s3cret@db/saas")
     shown = effective_settings(load_settings())
-    assert set(shown) == {
-        "ALMANAC_SOURCE",
-        "ALMANAC_TARGET",
-        "ALMANAC_DATA_DIR",
-        "ALMANAC_REPORTING_TIMEZONE",
-    }
+    assert set(shown) == {f"ALMANAC_{name.upper()}" for name in Settings.model_fields}
     assert "s3cret" not in str(shown)
+
+
+@pytest.mark.parametrize("line", ["30 2 * * *", "0,30 1-5/2 1 */3 0-7", "5 4 31 12 7"])
+def test_a_cron_line_is_taken(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    monkeypatch.setenv("ALMANAC_NIGHTLY_CRON", line)
+    assert load_settings().nightly_cron == line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("60 2 * * *", "30 24 * * *", "1 1 0 1 1", "1 1 1 13 1", "1 1 1 1 8", "daily", "30 2 * *"),
+        *("30  2 * * *", "*/0 * * * *", "5/10 * * * *", "5-1 * * * *", "30 2 * * MON", "1, 2 * * *"),
+    ],
+)
+def test_any_other_cron_line_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    monkeypatch.setenv("ALMANAC_NIGHTLY_CRON", line)
+    with pytest.raises(UsageError, match=r"ALMANAC_NIGHTLY_CRON.*30 2 \* \* \*"):
+        load_settings()

@@ -1,0 +1,95 @@
+"""Run one `almanac` command and watch it from outside: seconds of each step, memory of all its processes."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# Between two looks: a shorter step may go unseen.
+LOOK_SECONDS = 0.05
+
+ALMANAC = Path(sys.executable).with_name("almanac")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(slots=True)
+class Watched:
+    """What one command took; memory in bytes, added up over its processes (shared pages count in each)."""
+
+    seconds: float = 0.0
+    peak_bytes: int = 0
+    steps: dict[str, float] = field(default_factory=dict)
+
+
+def watch(arguments: list[str], *, data_dir: Path, environment: dict[str, str]) -> Watched:
+    """Run `almanac` with a data folder of its own; RuntimeError with the end of its story when it fails."""
+    story = data_dir.with_suffix(".log")
+    # Nothing of the caller's own settings or .env reaches a measured run.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ALMANAC_")}
+    watched = Watched()
+    started = time.perf_counter()
+    with story.open("wb") as log:
+        process = subprocess.Popen(
+            [ALMANAC, "--quiet", "--data-dir", data_dir, *arguments],
+            env=inherited | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        before, last_look = "start", started
+        while process.poll() is None:
+            watched.peak_bytes = max(watched.peak_bytes, _tree_bytes(process.pid))
+            now = time.perf_counter()
+            watched.steps[before] = watched.steps.get(before, 0.0) + now - last_look
+            before, last_look = _phase(data_dir / "ops.db") or before, now
+            time.sleep(LOOK_SECONDS)
+    watched.seconds = time.perf_counter() - started
+    if process.returncode:
+        end = story.read_text(encoding="utf-8", errors="replace")[-3000:]
+        raise RuntimeError(f"almanac {arguments[0]} ended with code {process.returncode}:\n{end}")
+    return watched
+
+
+def _phase(ops: Path) -> str | None:
+    """The step in which the running command is, from its own ledger; None outside of steps."""
+    if not ops.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(f"file:{ops}?mode=ro", uri=True, timeout=0.01)) as connection:
+            row = connection.execute(
+                "select phase from runs where ended_at is null order by token desc limit 1"
+            ).fetchone()
+    except sqlite3.Error:
+        return None
+    return str(row[0]) if row and row[0] != "claimed" else None
+
+
+def _tree_bytes(root: int) -> int:
+    """Resident memory of a process and everything below it (Linux)."""
+    parents: dict[int, int] = {}
+    resident: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            # The name in parentheses may hold anything. After it: state, parent, and as 22nd resident pages.
+            rest = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(entry.name)] = int(rest[1])
+        resident[int(entry.name)] = int(rest[21]) * PAGE_BYTES
+    return sum(size for pid, size in resident.items() if _is_below(pid, root, parents))
+
+
+def _is_below(pid: int, root: int, parents: dict[int, int]) -> bool:
+    for _ in range(len(parents)):
+        if pid == root:
+            return True
+        if pid not in parents:
+            return False
+        pid = parents[pid]
+    return False

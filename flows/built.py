@@ -1,0 +1,113 @@
+"""What a build leaves for the audit and the publication, and how dbt is run on it.
+
+A side file on DuckDB, a generation on PostgreSQL; nobody reads either yet.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flows.dbt_runner import DbtFailed, run_dbt
+from flows.errors import AlmanacError
+from flows.progress import Progress
+from flows.settings import Settings
+from flows.warehouse_postgres import (
+    Generation,
+    connect,
+    dbt_environment,
+    dbt_variables,
+    prepare_generation,
+)
+
+Built = Path | Generation
+
+
+def variables_path(settings: Settings, built: Built) -> Path:
+    """Where the dbt vars of the build are: the audit looks at what the build touched."""
+    if isinstance(built, Generation):
+        return settings.build_dir / f"{built.prefix}variables.json"
+    return built.with_name("variables.json")
+
+
+def read_variables(settings: Settings, built: Built) -> dict[str, Any]:
+    variables: dict[str, Any] = json.loads(variables_path(settings, built).read_text(encoding="utf-8"))
+    return variables
+
+
+def dbt_settings(
+    settings: Settings, built: Built, run_id: str | None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The environment and the vars with which dbt finds what it builds, and schema raw."""
+    if isinstance(built, Generation):
+        return dbt_environment(settings, run_id=run_id), dbt_variables(settings, built)
+    environment = {
+        "ALMANAC_TARGET": "duckdb",
+        "ALMANAC_BUILD_PATH": str(built),
+        "ALMANAC_LANDING_PATH": str(settings.landing_path),
+    }
+    return environment, {}
+
+
+def build_models(
+    settings: Settings,
+    built: Built,
+    *,
+    as_of: datetime,
+    variables: Mapping[str, Any],
+    progress: Progress,
+    run_id: str | None = None,
+) -> None:
+    """Build every model, and leave the vars beside it; DbtFailed names those that could not be built."""
+    path = variables_path(settings, built)
+    path.with_suffix(".audited").unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(variables), encoding="utf-8")
+    environment, places = dbt_settings(settings, built, run_id)
+    results = run_dbt(
+        ["build", "--exclude-resource-type", "test", "unit_test"],
+        settings=settings,
+        environment=environment,
+        as_of=as_of,
+        variables={**variables, **places},
+        progress=progress,
+        stage="Building what has changed" if variables else "Building the marts",
+    )
+    failed = [result for result in results if result.status in ("error", "fail")]
+    if failed:
+        lines = [f"  {result.name}: {_first_lines(result.message)}" for result in failed]
+        raise DbtFailed(
+            f"{len(failed)} of {len(results)} models could not be built; nothing is published.\n"
+            + "\n".join(lines)
+        )
+
+
+def _first_lines(message: str) -> str:
+    return " ".join(line.strip() for line in message.strip().splitlines()[:4])
+
+
+# --- between `almanac build` and `almanac publish` -------------------------------------------------------
+
+
+def mark_audited(settings: Settings, built: Built) -> None:
+    """Note that a build has passed its audit and may be published."""
+    name = built.name if isinstance(built, Generation) else str(built)
+    variables_path(settings, built).with_suffix(".audited").write_text(name, encoding="utf-8")
+
+
+def newest_audited(settings: Settings) -> Built:
+    """The build that last passed its audit; AlmanacError when there is none."""
+    pattern = "gen_?_variables.audited" if settings.target == "postgres" else "*/variables.audited"
+    for mark in sorted(settings.build_dir.glob(pattern), key=lambda mark: mark.stat().st_mtime_ns)[::-1]:
+        if settings.target == "postgres":
+            with closing(connect(settings)) as warehouse:
+                generation = prepare_generation(warehouse)
+            if generation.name == mark.read_text(encoding="utf-8") and generation.coverage is not None:
+                return generation
+        elif (side_file := mark.with_name(settings.warehouse_path.name)).is_file():
+            return side_file
+    raise AlmanacError(f"No build in {settings.build_dir} has passed its audit. Run `almanac build` first.")

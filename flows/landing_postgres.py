@@ -1,0 +1,213 @@
+"""Which days of the platform's PostgreSQL differ from what is landed, and copying just those."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows import landing_changes, landing_sql
+from flows.errors import LandError
+from flows.landing_scope import DayRange, Scope, contains, ranges_of, within
+from flows.landing_store import scalar
+from flows.progress import Advance
+from flows.source_postgres import OPEN_JOBS_CHECKSUM, DayFingerprint, PostgresSource
+from flows.source_schema import OPEN_STATUSES, Table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# Rows that are staged at a time, a longer day aside: it bounds the memory and the space of a landing.
+STAGED_ROWS = 250_000
+
+# DuckDB's shares of the memory; beyond them it spills to disk.
+LANDING_MEMORY = "240MB"
+STAGING_MEMORY = "120MB"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the source says of one table's days, beside what is landed."""
+
+    # Every compared day that either side knows; None: the source has no row on it.
+    fingerprints: dict[date, str | None]
+    # What to copy, and how many rows the source has there.
+    copied: dict[date, int]
+
+
+class Staging:
+    """Where rows wait between the source and the landing's transaction: one Parquet file at a time.
+
+    A temporary table would do, but one that a transaction has dropped keeps its space until the end.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import duckdb
+
+        self._folder = folder
+        # Every file has a name of its own: DuckDB remembers what it has read under one.
+        self._numbers = itertools.count()
+        self._connection = duckdb.connect()
+        self._connection.execute("set TimeZone = 'UTC'")
+        self._connection.execute("set autoinstall_known_extensions = false")
+        self._connection.execute("set enable_progress_bar = false")
+        self._connection.execute(f"set memory_limit = '{STAGING_MEMORY}'")
+        self._connection.execute(f"set temp_directory = {_quoted(folder / 'spilled')}")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def rows(
+        self,
+        connection: DuckDBPyConnection,
+        table: Table,
+        fill: Callable[[DuckDBPyConnection], None],
+    ) -> Iterator[int]:
+        """Let `fill` fill `staged`, and show it to the landing as a view of that name; its row count."""
+        self._connection.execute(landing_sql.create_staged(table))
+        fill(self._connection)
+        count = int(scalar(self._connection, "select count(*) from staged"))
+        file = self._folder / f"{table.name}-{next(self._numbers)}.parquet"
+        self._connection.execute(f"copy staged to {_quoted(file)} (format parquet)")
+        self._connection.execute("drop table staged")
+        connection.execute(f"create temp view staged as from read_parquet({_quoted(file)})")
+        yield count
+        connection.execute("drop view staged")
+        file.unlink()
+
+
+@contextmanager
+def staging(landing_path: Path) -> Iterator[Staging]:
+    """A staging beside the landing database; its folder goes with it, and with the next one after a kill."""
+    folder = landing_path.with_name(f"{landing_path.name}.staging")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    stage = Staging(folder)
+    try:
+        yield stage
+    finally:
+        stage.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def compared_ranges(
+    connection: DuckDBPyConnection, source: PostgresSource, scope: Scope
+) -> tuple[DayRange, ...]:
+    """The days to compare: those of the scope, and older ones whose open jobs are not the same any more."""
+    if scope.since is None:
+        return (DayRange(None, None),)
+    ranges = [DayRange(scope.since, None)]
+    if scope.horizon < scope.since:
+        days = _days_of_other_open_jobs(connection, source, DayRange(scope.horizon, scope.since))
+        ranges += ranges_of(days)
+    if scope.forced is not None:
+        ranges.append(scope.forced)
+    return _merged(ranges)
+
+
+def _days_of_other_open_jobs(
+    connection: DuckDBPyConnection, source: PostgresSource, days: DayRange
+) -> set[date]:
+    assert days.end is not None
+    held = connection.execute(
+        f"select cast(created_at as date), count(*), {OPEN_JOBS_CHECKSUM} from raw.jobs "
+        f"where lower(status) in {OPEN_STATUSES} and {within('created_at', [days])} group by 1"
+    ).fetchall()
+    landed = {(day, count, int(checksum)) for day, count, checksum in held}
+    there = {(jobs.day, jobs.job_count, jobs.checksum) for jobs in source.open_jobs(days.end, days.first)}
+    return {day for day, *_ in landed ^ there}
+
+
+def _merged(ranges: Sequence[DayRange]) -> tuple[DayRange, ...]:
+    """The same days in ranges that do not overlap."""
+    result: list[DayRange] = []
+    for days in sorted(ranges, key=lambda one: one.first or date.min):
+        last = result[-1] if result else None
+        if last is not None and (last.end is None or (days.first or date.min) <= last.end):
+            end = None if last.end is None or days.end is None else max(last.end, days.end)
+            result[-1] = DayRange(last.first, end)
+        else:
+            result.append(days)
+    return tuple(result)
+
+
+def compare(
+    connection: DuckDBPyConnection,
+    source: PostgresSource,
+    table: Table,
+    scope: Scope,
+    ranges: Sequence[DayRange],
+) -> Comparison:
+    """Ask the source for the fingerprints of the ranges, and find the days whose rows must be copied."""
+    there: dict[date, DayFingerprint] = {}
+    for days in ranges:
+        there |= {found.day: found for found in source.fingerprints(table, days.first, days.end)}
+    rows = connection.execute(
+        "select day, row_count, source_fingerprint from raw.landed_days where table_name = ?", [table.name]
+    ).fetchall()
+    landed = {day: (count, text) for day, count, text in rows if contains(ranges, day)}
+    copied = {}
+    for day, found in there.items():
+        if scope.is_forced(day) or landed.get(day, (0, None))[1] != found.fingerprint:
+            copied[day] = found.row_count
+    for day, (count, _) in landed.items():
+        # Before the horizon the source has purged it: nothing to copy, and nothing to take away.
+        if day not in there and count and day >= scope.horizon:
+            copied[day] = 0
+    fingerprints = {day: found.fingerprint for day, found in there.items()}
+    return Comparison(dict.fromkeys(landed) | fingerprints, copied)
+
+
+def copy(
+    connection: DuckDBPyConnection,
+    source: PostgresSource,
+    table: Table,
+    scope: Scope,
+    copied: dict[date, int],
+    stage: Staging,
+    advance: Advance,
+) -> None:
+    """Bring the days in `raw` to what the source holds, a bounded number of rows at a time."""
+    for days in _portions(copied):
+        expected = sum(copied[day] for day in days)
+        fill = partial(source.copy_days, table=table, days=days if expected else (), advance=advance)
+        with stage.rows(connection, table, fill) as count:
+            if count != expected:
+                raise LandError(
+                    f"{table.name}: the source counted {expected} rows between {days[0]} and {days[-1]} and "
+                    f"sent {count}, in one transaction. Nothing was landed. Check the platform's indexes "
+                    "(amcheck), and land again."
+                )
+            landing_changes.take_days(connection, table, scope, ranges_of(days))
+
+
+def _portions(copied: dict[date, int]) -> Iterator[list[date]]:
+    portion: list[date] = []
+    rows = 0
+    for day in sorted(copied):
+        if portion and rows + copied[day] > STAGED_ROWS:
+            yield portion
+            portion, rows = [], 0
+        portion.append(day)
+        rows += copied[day]
+    if portion:
+        yield portion
+
+
+def copy_whole(
+    connection: DuckDBPyConnection, source: PostgresSource, table: Table, stage: Staging, advance: Advance
+) -> tuple[int, int]:
+    """Bring a small table to what the source holds; rows held before, and of them gone."""
+    with stage.rows(connection, table, partial(source.copy_whole, table=table, advance=advance)):
+        return landing_changes.take_whole(connection, table)

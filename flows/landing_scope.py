@@ -1,0 +1,123 @@
+"""Which UTC days a landing compares with the source, and where a missing row is a deleted one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+SourceKind = Literal["folder", "postgresql"]
+
+DAY = timedelta(days=1)
+
+# After so many days without one, every day inside the retention horizon is compared.
+FULL_COMPARISON_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class DayRange:
+    """UTC days from `first` up to, not including, `end`; None is without end."""
+
+    first: date | None
+    end: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one landing compares."""
+
+    as_of: datetime
+    is_first: bool
+    is_full: bool
+    # What the source no longer has from here on was deleted; before, it was purged and is kept.
+    horizon: date
+    # Days from here on are compared; None is all of them.
+    since: date | None
+    # Days that are copied whatever their fingerprints say.
+    forced: DayRange | None
+
+    def is_forced(self, day: date) -> bool:
+        return self.forced is not None and contains([self.forced], day)
+
+
+def scope_of(
+    connection: DuckDBPyConnection,
+    *,
+    kind: SourceKind,
+    as_of: datetime,
+    retention_days: int,
+    lookback_days: int,
+    forced: DayRange | None,
+) -> Scope:
+    """What to compare, decided from the landings so far and `as_of` alone."""
+    landings = connection.execute(
+        "select as_of, source_kind, is_full_comparison from raw.landings order by landing_number"
+    ).fetchall()
+    if not landings:
+        horizon = _first_kept_by_source(as_of, retention_days)
+        return Scope(as_of, True, True, horizon, None, forced)
+    last_as_of, last_kind, _ = landings[-1]
+    clock = max(as_of, _source_clock(connection, max(row[0] for row in landings)))
+    horizon = _first_kept_by_source(clock, retention_days)
+    if kind == "folder":
+        return Scope(as_of, False, True, horizon, None, forced)
+    # The last landing's day was not over when it was landed, and the days before it still changed.
+    since = min(as_of, last_as_of).date() - lookback_days * DAY
+    last_full = max((row[0] for row in landings if row[2]), default=datetime.min)
+    is_full = (
+        last_kind != kind or as_of < last_as_of or as_of - last_full >= timedelta(days=FULL_COMPARISON_DAYS)
+    )
+    return Scope(as_of, False, is_full, horizon, min(since, horizon) if is_full else since, forced)
+
+
+def _first_kept_by_source(clock: datetime, retention_days: int) -> date:
+    """The day on which `clock` − retention falls may be half purged, so it is kept like those before it."""
+    return clock.date() - (retention_days - 1) * DAY
+
+
+def _source_clock(connection: DuckDBPyConnection, latest_as_of: datetime) -> datetime:
+    """How far the source's own clock had come: an earlier --as-of does not bring back what was purged.
+
+    Not later than the newest row: an --as-of in the far future must not move the horizon for ever.
+    """
+    row = connection.execute(
+        "select max(newest) from (select max(created_at) as newest from raw.jobs "
+        "union all select max(created_at) from raw.llm_calls)"
+    ).fetchone()
+    newest = row[0] if row else None
+    return latest_as_of if newest is None else min(latest_as_of, newest)
+
+
+# --- ranges ------------------------------------------------------------------------------------------------
+
+
+def ranges_of(days: Iterable[date]) -> list[DayRange]:
+    """The days as few ranges."""
+    found: list[DayRange] = []
+    for day in sorted(set(days)):
+        if found and found[-1].end == day:
+            found[-1] = DayRange(found[-1].first, day + DAY)
+        else:
+            found.append(DayRange(day, day + DAY))
+    return found
+
+
+def contains(ranges: Sequence[DayRange], day: date) -> bool:
+    return any((r.first is None or r.first <= day) and (r.end is None or day < r.end) for r in ranges)
+
+
+def within(clock: str, ranges: Sequence[DayRange]) -> str:
+    """The DuckDB condition that a timestamp column lies in one of the ranges; blocks outside are skipped."""
+    either = []
+    for days in ranges:
+        bounds = []
+        if days.first is not None:
+            bounds.append(f"{clock} >= timestamp '{datetime.combine(days.first, time())}'")
+        if days.end is not None:
+            bounds.append(f"{clock} < timestamp '{datetime.combine(days.end, time())}'")
+        either.append(f"({' and '.join(bounds) or 'true'})")
+    return f"({' or '.join(either) or 'false'})"

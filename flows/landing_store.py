@@ -1,0 +1,157 @@
+"""The landing database: opened in one transaction that ends well or not at all, and its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows import landing_sql
+from flows.errors import Busy, LandError
+from flows.failpoints import failpoint
+from flows.redaction import shown
+from flows.source_schema import DAY_TABLES, JOB_COST_SUMMARIES, TABLES
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+class LandingBusy(Busy, LandError):
+    """Another process or connection has the landing database open."""
+
+
+@contextmanager
+def transaction(landing_path: Path, *, memory_limit: str | None = None) -> Iterator[DuckDBPyConnection]:
+    """The landing database in one transaction that ends with the block, well or not at all."""
+    import duckdb
+
+    connection = _open(landing_path)
+    try:
+        # A text without an offset is then UTC. Nothing may be fetched to read a file.
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set autoinstall_known_extensions = false")
+        # DuckDB's own bar goes to stdout, where the answer is.
+        connection.execute("set enable_progress_bar = false")
+        # A file is read once, or written anew under its name.
+        connection.execute("set enable_external_file_cache = false")
+        if memory_limit is not None:
+            connection.execute(f"set memory_limit = '{memory_limit}'")
+        connection.execute("begin")
+        failpoint("land.begun")
+        yield connection
+        connection.execute("commit")
+        failpoint("land.committed")
+    except duckdb.Error as error:
+        raise LandError(
+            f"The landing database {landing_path} cannot be written: {type(error).__name__}: "
+            f"{shown(str(error).splitlines()[0], 200)}. Nothing was landed. "
+            "Check the memory, the space left on the disk and the permissions of its folder."
+        ) from None
+    finally:
+        # An open transaction is rolled back; a committed one is moved from the log into the file.
+        connection.close()
+
+
+def scalar(connection: DuckDBPyConnection, query: str) -> Any:
+    row = connection.execute(query).fetchone()
+    return row[0] if row else None
+
+
+def _open(landing_path: Path) -> DuckDBPyConnection:
+    import duckdb
+
+    try:
+        _create_if_missing(landing_path)
+        return duckdb.connect(str(landing_path))
+    except OSError as error:
+        raise LandError(
+            f"The landing database {landing_path} cannot be created: {error.strerror}. "
+            "Check the path and the permissions of its folder (ALMANAC_DATA_DIR)."
+        ) from None
+    except duckdb.Error as error:
+        raise _not_opened(landing_path, str(error)) from None
+
+
+def _not_opened(landing_path: Path, message: str) -> LandError:
+    if "Could not set lock" in message or "different configuration" in message:
+        return LandingBusy(
+            f"The landing database {landing_path} is open in another process. "
+            "Wait until the other run has ended, or close the program that has it open."
+        )
+    if "not a valid DuckDB database" in message:
+        return LandError(
+            f"The landing database {landing_path} cannot be opened: it is damaged or not a DuckDB database. "
+            "Restore it from a backup, or move it away and land again; without a backup the history of "
+            "teams and organizations begins anew."
+        )
+    return LandError(
+        f"The landing database {landing_path} cannot be opened: {shown(message.splitlines()[0], 200)}. "
+        "Check that it is a file that this DuckDB wrote, and its permissions."
+    )
+
+
+def _create_if_missing(landing_path: Path) -> None:
+    """Create the file beside its place: a process killed while creating it leaves no half a database."""
+    import duckdb
+
+    if landing_path.exists():
+        return
+    landing_path.parent.mkdir(parents=True, exist_ok=True)
+    new = landing_path.with_name(f"{landing_path.name}.new")
+    new.unlink(missing_ok=True)
+    duckdb.connect(str(new)).close()
+    failpoint("land.before_created")
+    new.replace(landing_path)
+
+
+# --- tables ------------------------------------------------------------------------------------------------
+
+
+def prepare(connection: DuckDBPyConnection) -> None:
+    """Create what is missing of schema `raw`, and bring an older landing up to date."""
+    connection.execute("create schema if not exists raw")
+    connection.execute(
+        "create table if not exists raw.landings "
+        "(landing_number bigint, as_of timestamp, source_kind varchar, is_full_comparison boolean)"
+    )
+    connection.execute("alter table raw.landings add column if not exists is_full_comparison boolean")
+    connection.execute(
+        "create table if not exists raw.landed_tables (table_name varchar, rows_read bigint, "
+        "exact_duplicate_rows bigint, conflicting_duplicate_rows bigint, rows_landed bigint)"
+    )
+    connection.execute(f"create table if not exists raw.landing_findings ({landing_sql.FINDINGS_COLUMNS})")
+    connection.execute("create table if not exists raw.touched_days (landing_number bigint, day date)")
+    connection.execute("create table if not exists raw.related_days (day date, related_day date)")
+    for table in TABLES:
+        columns = landing_sql.raw_columns(table)
+        described = ", ".join(f"{name} {sql_type}" for name, sql_type in columns.items())
+        connection.execute(f"create table if not exists raw.{table.name} ({described})")
+        for name, sql_type in columns.items():
+            # One that a later release lands is null until its rows are compared again.
+            connection.execute(f"alter table raw.{table.name} add column if not exists {name} {sql_type}")
+
+
+def has_days(connection: DuckDBPyConnection) -> bool:
+    """Whether raw.landed_days is there; landings of version 0.1 have none."""
+    return bool(
+        scalar(
+            connection,
+            "select count(*) from duckdb_tables() where schema_name = 'raw' and table_name = 'landed_days'",
+        )
+    )
+
+
+def create_days(connection: DuckDBPyConnection) -> None:
+    """Create raw.landed_days, empty, and put older tables in the order of their clocks."""
+    connection.execute(
+        "create table raw.landed_days (table_name varchar, day date, row_count bigint, "
+        "source_fingerprint varchar, landing_number bigint)"
+    )
+    for table in DAY_TABLES:
+        if scalar(connection, f"select exists (from raw.{table.name})"):
+            clock = "calculated_at" if table is JOB_COST_SUMMARIES else "created_at"
+            connection.execute(
+                f"create or replace table raw.{table.name} as "
+                f"from raw.{table.name} order by {clock}, {table.key}"
+            )

@@ -1,0 +1,278 @@
+"""Where the project keeps what it knows about itself: runs and publications, now; probes and mails, later.
+
+A SQLite file in the data folder, or schema `ops` of the warehouse for the postgres target. Owns the tables,
+their version, and the one way to write: a transaction that no other writer shares.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Double,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    event,
+    func,
+    insert,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from flows.errors import AlmanacError, Busy
+from flows.redaction import redact
+
+if TYPE_CHECKING:
+    from flows.settings import Settings
+
+SCHEMA = "ops"
+VERSION = 1
+
+# Seconds that a transaction waits for another one: all of them are short.
+WAIT_SECONDS = 10
+# Seconds that a transaction on PostgreSQL may idle, as while something is published in it, before the
+# server ends it.
+IDLE_SECONDS = 300
+# Held while the tables are made; any number that nobody else uses.
+_PREPARE_LOCK = 7_249_513_003
+
+# "ops" is the schema's name on PostgreSQL, and no name at all in a SQLite file. All moments are naive UTC.
+metadata = MetaData(schema=SCHEMA)
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+# One row, whose lock is the right to claim or to publish; its token is the newest run's.
+writers = Table(
+    "writers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("token", BigInteger, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("as_of", DateTime),
+    Column("token", BigInteger, nullable=False, unique=True),
+    Column("phase", Text, nullable=False),
+    Column("started_at", DateTime, nullable=False),
+    Column("heartbeat_at", DateTime, nullable=False),
+    Column("lease_until", DateTime, nullable=False),
+    # seconds since boot at which the lease ends: what the same machine goes by, since its clock may jump
+    Column("lease_until_uptime", Double, nullable=False),
+    Column("ended_at", DateTime),
+    # done, failed, cancelled, crashed or fenced; null while it runs
+    Column("outcome", Text),
+    Column("exit_code", Integer),
+    Column("message", Text),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("process_started", Text, nullable=False),
+)
+
+# published_at is null while a publication goes on, and stays so when its process was killed in it.
+publications = Table(
+    "publications",
+    metadata,
+    # SQLite numbers the rows of an INTEGER key by itself, and of no other
+    Column("publication_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("token", BigInteger, nullable=False, index=True),
+    Column("run_id", Text, nullable=False),
+    Column("as_of", DateTime),
+    Column("begun_at", DateTime, nullable=False),
+    Column("published_at", DateTime),
+)
+
+WRITER = "data"
+
+
+class OpsStore:
+    """The open store; nothing stays connected between two transactions."""
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        self._engine = engine
+        self.place = place
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction that commits with the block.
+
+        Raises Busy when another writer does not let go for WAIT_SECONDS, AlmanacError when the store fails.
+        """
+        with self._explained(), self._engine.begin() as connection:
+            yield connection
+
+    def now(self, connection: Connection) -> datetime:
+        """The store's own clock, naive UTC: the server's on PostgreSQL, so that hosts need not agree."""
+        if connection.dialect.name == "postgresql":
+            moment = connection.scalar(select(func.timezone("UTC", func.clock_timestamp())))
+            assert isinstance(moment, datetime)
+            return moment
+        return datetime.now(UTC).replace(tzinfo=None)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+            story = redact(" ".join(str(cause).split()))[:200]
+            if _is_lock_wait(cause):
+                raise Busy(
+                    f"Another run is writing to the ops store {self.place} ({story}). Try again in a minute."
+                ) from None
+            raise AlmanacError(
+                f"The ops store {self.place} cannot be used: {story}. "
+                "Check the space left on its disk, its permissions, and that its server answers; a damaged "
+                "ops.db may be moved away, it holds only the list of runs."
+            ) from None
+
+    def prepare(self) -> None:
+        """Make the tables when they are missing; refuse a store that a newer program made."""
+        with self._explained():
+            if self._engine.dialect.name == "sqlite":
+                _switch_to_wal(self._engine)
+            with self._engine.begin() as connection:
+                found = _version(connection)
+                if found is None:
+                    _create(connection)
+                elif found > VERSION:
+                    raise AlmanacError(
+                        f"The ops store {self.place} is of version {found}, and this program knows "
+                        f"{VERSION}: a newer LLM Almanac has used it. Install that one again."
+                    )
+
+
+def open_ops_store(settings: Settings) -> OpsStore:
+    """The store of these settings, made when it is missing."""
+    store = _postgres_store(settings) if settings.target == "postgres" else _sqlite_store(settings)
+    store.prepare()
+    return store
+
+
+def _sqlite_store(settings: Settings) -> OpsStore:
+    path = settings.ops_path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # before SQLite does, with the rights that its log files then take over: it may come to hold addresses
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise AlmanacError(
+            f"The data folder {path.parent} cannot be written: {error.strerror}. "
+            "Set ALMANAC_DATA_DIR, or give --data-dir, to a folder of yours."
+        ) from error
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        connect_args={"timeout": WAIT_SECONDS},
+        execution_options={"schema_translate_map": {SCHEMA: None}},
+        poolclass=NullPool,
+    )
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        # no transaction that Python begins by itself, and none that a power cut takes back
+        connection.isolation_level = None
+        connection.execute("pragma synchronous = full")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        # a transaction that begins as a reader cannot wait to become the writer
+        connection.exec_driver_sql("begin immediate")
+
+    return OpsStore(engine, str(path))
+
+
+def _postgres_store(settings: Settings) -> OpsStore:
+    if not settings.warehouse_url:
+        raise AlmanacError("ALMANAC_WAREHOUSE_URL is not set: the target postgres needs the warehouse's URL.")
+    try:
+        url = make_url(settings.warehouse_url).set(drivername="postgresql+psycopg")
+    except ArgumentError:
+        raise AlmanacError(
+            "ALMANAC_WAREHOUSE_URL is not a URL such as postgresql://user@host/name."
+        ) from None
+    limits = (
+        f"-c lock_timeout={WAIT_SECONDS}s -c statement_timeout=60s "
+        f"-c idle_in_transaction_session_timeout={IDLE_SECONDS}s"
+    )
+    engine = create_engine(
+        url,
+        connect_args={
+            "connect_timeout": 10,
+            "application_name": "almanac ops",
+            "options": limits,
+            # a host that vanished must not hold the lock for the two hours of the system's default
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+        },
+        poolclass=NullPool,
+        hide_parameters=True,
+    )
+    return OpsStore(engine, f"in schema {SCHEMA} of {url.host or 'localhost'}/{url.database}")
+
+
+def _version(connection: Connection) -> int | None:
+    schema = SCHEMA if connection.dialect.name == "postgresql" else None
+    if not inspect(connection).has_table("schema_version", schema=schema):
+        return None
+    version: int | None = connection.scalar(select(func.max(schema_version.c.version)))
+    return version
+
+
+def _create(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # two first runs at once: the second waits, then finds everything there
+        connection.execute(select(func.pg_advisory_xact_lock(_PREPARE_LOCK)))
+        if connection.scalar(text("select to_regnamespace(:name)"), {"name": SCHEMA}) is None:
+            connection.execute(text(f"create schema {SCHEMA}"))
+        if _version(connection) is not None:
+            return
+    metadata.create_all(connection)
+    connection.execute(insert(schema_version).values(version=VERSION))
+    connection.execute(insert(writers).values(name=WRITER, token=0))
+
+
+def _switch_to_wal(engine: Engine) -> None:
+    """Readers then never wait for a writer. The switch does not wait for others, so it is tried again."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        connection = engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute("pragma journal_mode")
+            if cursor.fetchone() != ("wal",):
+                cursor.execute("pragma journal_mode = wal")
+            return
+        except sqlite3.OperationalError as error:
+            if not _is_lock_wait(error) or time.monotonic() > deadline:
+                raise
+        finally:
+            connection.close()
+        time.sleep(0.05)
+
+
+def _is_lock_wait(error: BaseException) -> bool:
+    if isinstance(error, sqlite3.OperationalError):
+        return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return getattr(error, "sqlstate", None) == "55P03"  # lock_not_available

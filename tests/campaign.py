@@ -1,0 +1,113 @@
+"""Kill many nights, at every failpoint in turn and at random moments, and see whether anything is lost.
+
+Each case starts from a published night, kills the next one one to three times in a row, and then lets it go
+through, while a reader looks all the time. Prints one line per case, and what to give to --seed to see the
+same again. Exits 1 when a reader saw anything but a whole night, or a recovery differed or left something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.crash_harness import (
+    PASSINGS,
+    SCENE_OF,
+    DuckDbTarget,
+    Nights,
+    Scene,
+    all_failpoints,
+    kill,
+    reader,
+    require_nobody_at_work,
+    require_recovery,
+    run,
+    start,
+)
+
+MOST_KILLS_IN_A_ROW = 3
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    arguments = parser.parse_args()
+    chance = random.Random(arguments.seed)
+    print(f"seed {arguments.seed}, {arguments.kills} kills", flush=True)
+
+    folder = Path(tempfile.mkdtemp(prefix="almanac-campaign-"))
+    nights = Nights(folder)
+    begun_at = time.monotonic()
+    for number in range(3):
+        nights.scene(number)
+    night_seconds = (time.monotonic() - begun_at) / 3
+    print(f"three undisturbed nights of {night_seconds:.0f} s", flush=True)
+
+    points, where = all_failpoints(), Counter[str]()
+    failures = cases = 0
+    while where.total() - where["not reached"] < arguments.kills:
+        point = points[cases % len(points)]
+        cases += 1
+        scene = nights.scene(SCENE_OF.get(point, 1))
+        target = scene.before.copy_to(folder / f"case-{cases}")
+        asked = [f"{point}:{chance.randint(1, PASSINGS.get(point, 1))}"]
+        asked += ["at random"] * chance.randrange(MOST_KILLS_IN_A_ROW)
+        try:
+            done = disturb(scene, target, asked, chance, night_seconds)
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            failures += 1
+            target.end_processes()
+            print(f"{cases:4} FAILED {', '.join(asked)}: {error}; kept in {target.data_dir}", flush=True)
+            where.update(asked)
+            continue
+        where.update(one.partition(":")[0] for one in done)
+        print(f"{cases:4} ok     {', '.join(done)}", flush=True)
+        shutil.rmtree(target.data_dir)
+
+    kills = where.total() - where["not reached"]
+    print(f"\n{kills} kills in {cases} nights, {time.monotonic() - begun_at:.0f} s, {failures} failures")
+    for name, count in sorted(where.items()):
+        print(f"  {count:4}  {name}")
+    if not failures:
+        shutil.rmtree(folder)
+    return 1 if failures else 0
+
+
+def disturb(
+    scene: Scene, target: DuckDbTarget, asked: list[str], chance: random.Random, night_seconds: float
+) -> list[str]:
+    """Kill the night as asked, then let it go through; where it was killed."""
+    done = []
+    with reader(target) as seen:
+        for one in asked:
+            if one == "at random":
+                process = start(target, scene.night)
+                after = chance.uniform(0.3, 1.1 * night_seconds)
+                try:
+                    process.communicate(timeout=after)
+                    done.append("not reached")
+                except subprocess.TimeoutExpired:
+                    kill(process)
+                    done.append(f"at random: {after:.1f} s")
+            else:
+                exit_code, said = run(target, scene.night, one)
+                assert exit_code in (0, -signal.SIGKILL), said
+                done.append(one if exit_code else "not reached")
+            require_nobody_at_work(target)
+        require_recovery(scene, target)
+    assert seen <= {scene.old, scene.new}, "a reader saw what no undisturbed night publishes"
+    assert scene.new in seen
+    return done
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,424 @@
+"""A real Prefect server, the deployments served to it by `almanac schedule`, and what people find there."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.published import TAPE
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# The server, its answers and the nights are all slow on a busy CI machine; nothing waits longer.
+START_SECONDS = 120
+RUN_SECONDS = 240
+
+# "503" is what the server says while its SQLite file is locked; Prefect's own clients ask again, too.
+BUSY_ANSWERS = 20
+
+ROWS = 40  # of each table; a night's time is dbt's own then
+AS_OF = "2026-08-03T00:00:00Z"
+
+# Of environments that people have; none of it may reach Prefect.
+MARKER = "m4rk3r-p4ssw0rd"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A folder with a few rows of every table, and the settings that land from it."""
+
+    source: Path
+    data_dir: Path
+    prefect_home: Path
+    api_url: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("ALMANAC_", "PREFECT_"))
+        }
+        return inherited | {
+            "PYTHONPATH": str(ROOT),
+            "ALMANAC_DATA_DIR": str(self.data_dir),
+            "ALMANAC_SOURCE": str(self.source),
+            "ALMANAC_WAREHOUSE_URL": f"postgresql://marts:{MARKER}@127.0.0.1:1/marts",
+            "PREFECT_HOME": str(self.prefect_home),
+            "PREFECT_API_URL": self.api_url,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_UI_ENABLED": "false",
+            "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+            "DO_NOT_TRACK": "1",
+        }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def copy_of_the_tape(folder: Path) -> Path:
+    """The first rows of each table."""
+    folder.mkdir()
+    for path in TAPE.glob("*.csv.gz"):
+        with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+            text = io.StringIO()
+            csv.writer(text).writerows(islice(csv.reader(file), ROWS + 1))
+        (folder / path.name.removesuffix(".gz")).write_text(text.getvalue(), encoding="utf-8")
+    return folder
+
+
+@contextmanager
+def process(log: Path, *command: str, platform: Platform) -> Iterator[subprocess.Popen[bytes]]:
+    """A process with its output in a file, ended with the block."""
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(
+            [sys.executable, *command],
+            cwd=log.parent,
+            env=platform.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        ) as child,
+    ):
+        try:
+            yield child
+        finally:
+            child.terminate()
+            try:
+                child.wait(30)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    folder = tmp_path_factory.mktemp("prefect")
+    port = free_port()
+    platform = Platform(
+        copy_of_the_tape(folder / "source"), folder / "data", folder / "home", f"http://127.0.0.1:{port}/api"
+    )
+    arguments = ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+    with process(folder / "server.log", *arguments, platform=platform) as server:
+        give_up_at = time.monotonic() + START_SECONDS
+        while not answers(platform.api_url):
+            assert server.poll() is None, (folder / "server.log").read_text()
+            assert time.monotonic() < give_up_at, (folder / "server.log").read_text()
+            time.sleep(0.2)
+        yield platform
+
+
+def answers(api_url: str) -> bool:
+    try:
+        return httpx.get(f"{api_url}/health", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+class Prefect:
+    """What the page in the browser asks the server."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def ask(self, method: str, path: str, **body: Any) -> Any:
+        for _ in range(BUSY_ANSWERS):
+            response = self._client.request(method, path, json=body or None)
+            if response.status_code != 503:
+                break
+            time.sleep(1)
+        response.raise_for_status()
+        return response.json()
+
+    def deployment(self, name: str) -> Any:
+        give_up_at = time.monotonic() + START_SECONDS
+        while True:
+            response = self._client.get(f"/deployments/name/{name}/{name}")
+            # it is polled for once it is served
+            if response.status_code == 200 and response.json()["last_polled"]:
+                return response.json()
+            assert time.monotonic() < give_up_at, "the deployment is not served"
+            time.sleep(0.2)
+
+    def run(self, name: str, **parameters: Any) -> Any:
+        """The ended flow run of a deployment."""
+        deployment_id = self.deployment(name)["id"]
+        run_id = self.ask("POST", f"/deployments/{deployment_id}/create_flow_run", parameters=parameters)[
+            "id"
+        ]
+        give_up_at = time.monotonic() + RUN_SECONDS
+        while (run := self.ask("GET", f"/flow_runs/{run_id}"))["state_type"] not in (
+            "COMPLETED",
+            "FAILED",
+            "CANCELLED",
+            "CRASHED",
+        ):
+            assert time.monotonic() < give_up_at, run["state_name"]
+            time.sleep(0.2)
+        return run
+
+    def tasks(self, run: Any) -> dict[str, str]:
+        """State by name, in order; the server learns of them a little after the run has ended."""
+        wanted = {"flow_runs": {"id": {"any_": [run["id"]]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        give_up_at = time.monotonic() + 30
+        while True:
+            tasks = self.ask("POST", "/task_runs/filter", **wanted)
+            if all(task["state_type"] in ("COMPLETED", "FAILED") for task in tasks):
+                return {task["name"]: task["state_name"] for task in tasks}
+            assert time.monotonic() < give_up_at, tasks
+            time.sleep(0.2)
+
+    def artifacts(self, run: Any) -> dict[str, str]:
+        found = self.ask("POST", "/artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
+        return {artifact["key"]: artifact["data"] for artifact in found}
+
+
+@pytest.fixture(scope="module")
+def prefect(platform: Platform) -> Iterator[Prefect]:
+    """The server, with the deployments served."""
+    log = platform.data_dir.with_name("schedule.log")
+    with (
+        process(log, "-m", "flows.cli", "schedule", platform=platform) as runner,
+        httpx.Client(base_url=platform.api_url, timeout=30) as client,
+    ):
+        yield Prefect(client)
+        assert runner.poll() is None, log.read_text()
+
+
+def almanac(*arguments: str, platform: Platform, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command in a session of its own, so that what it leaves behind is found."""
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *arguments],
+        cwd=platform.data_dir.parent,
+        env=platform.environment | environment,
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+        check=False,
+    )
+
+
+# --- the plain command
+
+
+def test_the_plain_command_knows_no_prefect_and_leaves_no_process(platform: Platform) -> None:
+    """Of the modules that a night can load, none imports Prefect (test_imports.py); here, none has."""
+    code = (
+        "import sys; sys.argv = ['almanac', 'nightly', '--source', 'no-such-folder']\n"
+        "from flows.cli import main\n"
+        "try: main()\n"
+        "finally: print(*[name for name in sys.modules if name.partition('.')[0] == 'prefect'])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=platform.data_dir.parent,
+        env=platform.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as night:
+        output, story = night.communicate(timeout=RUN_SECONDS)
+    assert (night.returncode, output) == (1, "\n")
+    assert "no-such-folder" in story
+    with pytest.raises(ProcessLookupError):
+        os.killpg(night.pid, 0)
+
+
+def test_schedule_without_a_server_says_how_to_start_one(platform: Platform) -> None:
+    run = almanac("schedule", platform=platform, PREFECT_API_URL="")
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "prefect server start" in run.stderr
+    assert "--with-server" in run.stderr
+
+
+# --- the deployments
+
+
+def test_the_nightly_is_scheduled_in_utc_and_the_recalculation_is_not(prefect: Prefect) -> None:
+    (schedule,) = prefect.deployment("nightly")["schedules"]
+    assert (schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == ("30 2 * * *", "UTC")
+    assert schedule["active"]
+    assert prefect.deployment("recalculate")["schedules"] == []
+
+
+def test_a_night_is_completed_with_its_steps_its_page_and_its_numbers(
+    prefect: Prefect, platform: Platform
+) -> None:
+    run = prefect.run("nightly", as_of=AS_OF)
+    assert (run["state_type"], run["state_name"]) == ("COMPLETED", "Completed"), run["state"]["message"]
+    assert "checks hold" in run["state"]["message"]
+    assert prefect.tasks(run) == dict.fromkeys(("land", "build", "audit", "publish", "review"), "Completed")
+    page = prefect.artifacts(run)["nightly"]
+    for words in ("as of 2026-08-03", "llm_calls", "checks hold", "days", str(platform.data_dir)):
+        assert words in page
+
+
+def test_a_night_that_is_published_already_is_left_alone(prefect: Prefect, platform: Platform) -> None:
+    before = (platform.data_dir / "warehouse.duckdb").stat().st_mtime_ns
+    run = prefect.run("nightly", as_of=AS_OF)
+    assert (run["state_type"], run["state_name"]) == ("COMPLETED", "AlreadyPublished")
+    assert prefect.tasks(run) == {}
+    assert (platform.data_dir / "warehouse.duckdb").stat().st_mtime_ns == before
+
+
+def test_a_failed_night_is_failed_with_the_reason(prefect: Prefect, platform: Platform) -> None:
+    away = platform.source.rename(platform.source.with_name("away"))
+    try:
+        run = prefect.run("nightly", as_of="2026-08-04T00:00:00Z")
+    finally:
+        away.rename(platform.source)
+    assert (run["state_type"], run["state_name"]) == ("FAILED", "Failed")
+    assert str(platform.source) in run["state"]["message"]
+    assert "build" not in prefect.tasks(run)
+    assert str(platform.source) in prefect.artifacts(run)["nightly"]
+
+
+def test_a_second_run_is_busy_and_not_failed(prefect: Prefect, platform: Platform) -> None:
+    code = (
+        "import sys\n"
+        "from flows.locking import only_writer\n"
+        "from flows.settings import load_settings\n"
+        "with only_writer(load_settings(), kind='build'): print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=platform.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        run = prefect.run("nightly")
+        holder.communicate()
+    assert (run["state_type"], run["state_name"]) == ("CANCELLED", "Busy")
+    assert "build" in run["state"]["message"]
+
+
+def test_a_recalculation_reports_what_changed(prefect: Prefect) -> None:
+    run = prefect.run("recalculate", first_day="2026-07-26", last_day="2026-07-27", dry_run=True)
+    assert run["state_type"] == "COMPLETED", run["state"]["message"]
+    assert "0 values would change" in run["state"]["message"]
+    assert "publish" not in prefect.tasks(run)
+
+
+# --- a step as a task
+
+RETRIES = """
+import flows.prefect_flows as flows
+from flows.nightly import Step
+from flows.source_postgres import SourceUnavailable
+from flows.errors import LandError
+from prefect import flow
+
+flows.LAND_RETRY_SECONDS = (0.1, 0.1)
+attempts = {"SourceUnavailable": 0, "LandError": 0, "ValueError": 0}
+
+class Night:
+    settings = None
+
+def failing(kind):
+    def run(night):
+        attempts[kind.__name__] += 1
+        raise kind("the reason postgresql://reader:MARKER@db/saas password=MARKER")
+    return run
+
+@flow(name="retries")
+def retries():
+    for kind in (SourceUnavailable, LandError, ValueError):
+        try:
+            flows.as_task(Step("land", failing(kind)), Night())
+        except Exception:
+            pass
+    return attempts
+
+print(retries())
+flows.nightly(return_state=True)
+"""
+
+
+def test_only_a_source_that_does_not_answer_is_asked_again(platform: Platform) -> None:
+    """Also runs a night with a password in its source, for the test that follows."""
+    run = subprocess.run(
+        [sys.executable, "-c", RETRIES.replace("MARKER", MARKER)],
+        cwd=platform.data_dir.parent,
+        env=platform.environment | {"ALMANAC_SOURCE": f"postgresql://reader:{MARKER}@127.0.0.1:1/saas"},
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[0] == "{'SourceUnavailable': 3, 'LandError': 1, 'ValueError': 1}", (
+        run.stderr
+    )
+    assert MARKER not in run.stdout + run.stderr
+
+
+def test_no_secret_reaches_prefect(prefect: Prefect, platform: Platform) -> None:
+    assert prefect.ask("POST", "/flow_runs/count") > 0
+    files = [path for path in platform.prefect_home.rglob("*") if path.is_file()]
+    assert any(path.name.startswith("prefect.db") for path in files)
+    logs = list(platform.prefect_home.parent.glob("*.log"))
+    holders = [path for path in [*files, *logs] if MARKER.encode() in path.read_bytes()]
+    assert holders == []
+
+
+# --- endings; these stop what the others need, and come last
+
+
+def test_a_run_that_was_killed_is_ended_by_the_next_schedule(prefect: Prefect, platform: Platform) -> None:
+    flow_id = prefect.ask("GET", "/flows/name/nightly")["id"]
+    dead = prefect.ask("POST", "/flow_runs/", flow_id=flow_id, state={"type": "RUNNING"})["id"]
+    log = platform.data_dir.with_name("second-schedule.log")
+    with process(log, "-m", "flows.cli", "schedule", platform=platform) as runner:
+        give_up_at = time.monotonic() + START_SECONDS
+        while (run := prefect.ask("GET", f"/flow_runs/{dead}"))["state_type"] != "CRASHED":
+            assert runner.poll() is None, log.read_text()
+            assert time.monotonic() < give_up_at, log.read_text()
+            time.sleep(0.2)
+    assert "killed" in run["state"]["message"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its killed parent")
+def test_a_server_that_schedule_started_ends_with_it_however_it_ends(
+    platform: Platform, tmp_path: Path
+) -> None:
+    port = free_port()
+    alone = Platform(platform.source, tmp_path / "data", tmp_path / "home", "")
+    environment = alone.environment | {"PREFECT_SERVER_API_PORT": str(port)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "schedule", "--with-server"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as runner:
+        url = f"http://127.0.0.1:{port}/api"
+        give_up_at = time.monotonic() + START_SECONDS
+        while not answers(url):
+            assert runner.poll() is None
+            assert time.monotonic() < give_up_at
+            time.sleep(0.2)
+        runner.send_signal(signal.SIGKILL)
+    give_up_at = time.monotonic() + 10
+    while answers(url):
+        assert time.monotonic() < give_up_at, "the server outlives the command that started it"
+        time.sleep(0.2)
