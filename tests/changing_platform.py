@@ -186,15 +186,15 @@ def expected_days(before: Raw, after: Raw) -> set[date]:
     for name in ("jobs", "llm_calls", "credit_transactions"):
         days |= {row["created_at"].date() for row in changed[name]}
     days |= {(row["created_at"] + timedelta(seconds=1)).date() for row in changed["llm_calls"]}
-    jobs = {row["job_id"] for row in changed["jobs"]}
-    for name in ("llm_calls", "credit_transactions"):
-        days |= {row["created_at"].date() for row in after[name] if row["job_id"] in jobs}
     named = {
         row["job_id"]
         for name in ("llm_calls", "credit_transactions", "job_cost_summaries")
         for row in changed[name]
-    }
+    } & {row["job_id"] for row in after["jobs"]}
     days |= {row["created_at"].date() for row in after["jobs"] if row["job_id"] in named}
+    jobs = named | {row["job_id"] for row in changed["jobs"]}
+    for name in ("llm_calls", "credit_transactions"):
+        days |= {row["created_at"].date() for row in after[name] if row["job_id"] in jobs}
     for team, since in _changed_teams(before, after, changed["credit_transactions"]).items():
         days |= _days_of_team(after, team, since)
     old, new = (

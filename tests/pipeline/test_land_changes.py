@@ -141,11 +141,11 @@ CHANGES: dict[str, tuple[Change, set[date]]] = {
     "a call that goes": (lambda p: p.drop("llm_calls", key("c", 2)), days(1, 2)),
     "a charge that goes": (lambda p: p.drop("credit_transactions", key("t", 1)), days(0)),
     "a call that moves to another day": (lambda p: p.call(1, 1, at(4, 1)), days(0, 4)),
-    "a call that moves to another job": (lambda p: p.call(1, 2, at(0, 13)), days(0, 1)),
+    "a call that moves to another job": (lambda p: p.call(1, 2, at(0, 13)), days(0, 1, 2)),
     "a job that moves to another day": (lambda p: p.job(1, at(5)), days(0, 5)),
     "a call before midnight": (lambda p: p.call(9, 1, at(3, 24) - timedelta(seconds=0.5)), days(0, 3, 4)),
-    "a summary": (lambda p: p.summary(2, at(2, 0.5), total_calls=7), days(1)),
-    "a summary that goes": (lambda p: p.drop("job_cost_summaries", key("j", 2)), days(1)),
+    "a summary": (lambda p: p.summary(2, at(2, 0.5), total_calls=7), days(1, 2)),
+    "a summary that goes": (lambda p: p.drop("job_cost_summaries", key("j", 2)), days(1, 2)),
     "a mark-up since the update": (
         lambda p: p.team("team-a", cost_markup_percentage=Decimal(30), updated_at=at(8)),
         days(8),
@@ -329,7 +329,7 @@ def test_what_the_source_purged_is_kept(nights: Nights) -> None:
     report = nights.land(at(9, 2), retention_days=5, accept_deletes=True)
     kept = {row["call_id"] for row in nights.raw()["llm_calls"]}
     assert kept == {key("c", number) for number in (1, 2, 3, 6)}
-    assert set(report.touched_days) == days(3, 5)
+    assert set(report.touched_days) == days(3, 4, 5)
 
 
 def test_an_earlier_as_of_does_not_bring_the_horizon_back(nights: Nights) -> None:
