@@ -48,7 +48,7 @@ def full_disk_explained(settings: Settings) -> Iterator[None]:
     """Turn a disk that fills up in this block, whatever meets it, into an AlmanacError that says so."""
     try:
         yield
-    except (OSError, RuntimeError) as error:
+    except Exception as error:
         if isinstance(error, AlmanacError) or not _is_full_disk(error):
             raise
         raise AlmanacError(
@@ -60,7 +60,7 @@ def full_disk_explained(settings: Settings) -> Iterator[None]:
 def _is_full_disk(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    # DuckDB's IOException (a RuntimeError) and what goes on about it carry the system's words
+    # DuckDB's IOException, and what others make of it, carry the system's words
     return any(words in str(error) for words in ("No space left on device", "Disk quota exceeded"))
 
 
