@@ -123,8 +123,8 @@ def run_dbt(
     if child.returncode not in (0, 1) or not results_path.is_file():
         if any(_NO_SPACE in line for line in complaints):
             raise DbtFailed(
-                f"dbt {command[0]} did not run: no space is left on the disk of {settings.data_dir} or of the "
-                "temporary files. Make room and run again."
+                f"dbt {command[0]} did not run: no space is left on the disk of {settings.data_dir} "
+                "or of the temporary files. Make room and run again."
             )
         story = "\n  ".join(complaints[-8:]) or f"it ended with code {child.returncode}"
         raise DbtFailed(f"dbt {command[0]} did not run: {story}\nIts log: {work_dir / 'logs' / 'dbt.log'}")

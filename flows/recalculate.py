@@ -59,7 +59,8 @@ class RecalculationReport:
         if not self.changes:
             return f"{self.days}{whose}: every value is as it was published."
         verb = "would change" if self.is_dry_run else "changed"
-        lines = [f"{self.days}{whose}: {len(self.changes):,} values {verb} (see the mart restatements)."]
+        count = "1 value" if len(self.changes) == 1 else f"{len(self.changes):,} values"
+        lines = [f"{self.days}{whose}: {count} {verb} (see the mart restatements)."]
         lines += [
             f"  {change.day}  {change.team_id}  {change.measure}: "
             f"{_shown(change.old_value)} -> {_shown(change.new_value)} ({change.cause})"
