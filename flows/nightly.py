@@ -18,6 +18,7 @@ from flows.built import Built
 from flows.coverage import days_between, local_day
 from flows.errors import UsageError
 from flows.land import LandReport, land
+from flows.landing_scope import DayRange
 from flows.periods import Week
 from flows.preflight import require_room
 from flows.progress import Progress
@@ -90,7 +91,8 @@ class NightlyReport:
         return "\n".join(lines)
 
 
-def land_step(night: Night) -> None:
+def land_step(night: Night, *, recalculate: DayRange | None = None) -> None:
+    """Land; the days of `recalculate` whatever is known of them."""
     night.landed = land(
         night.source,
         night.settings.landing_path,
@@ -99,6 +101,7 @@ def land_step(night: Night) -> None:
         accept_deletes=night.accept_deletes,
         retention_days=night.settings.source_retention_days,
         lookback_days=night.settings.lookback_days,
+        recalculate=recalculate,
         before_commit=night.run.require_current,
     )
 

@@ -21,9 +21,8 @@ from flows.build import published_coverage
 from flows.built import Built
 from flows.coverage import start_of_day
 from flows.errors import AlmanacError, UsageError
-from flows.land import land
 from flows.landing_scope import DayRange
-from flows.nightly import AUDIT, BUILD, PUBLISH, Night, Step
+from flows.nightly import AUDIT, BUILD, PUBLISH, Night, Step, land_step
 from flows.periods import Days, Month
 from flows.preflight import require_room
 from flows.settings import Settings
@@ -108,17 +107,7 @@ def _land(night: Night, *, days: Days) -> None:
     first, end = start_of_day(days.first, zone), start_of_day(days.end, zone)
     # every UTC day that the local days overlap
     last = end if end.time() == time() else end + timedelta(days=1)
-    night.landed = land(
-        night.source,
-        night.settings.landing_path,
-        as_of=night.as_of,
-        progress=night.progress,
-        accept_deletes=night.accept_deletes,
-        retention_days=night.settings.source_retention_days,
-        lookback_days=night.settings.lookback_days,
-        recalculate=DayRange(first.date(), last.date()),
-        before_commit=night.run.require_current,
-    )
+    land_step(night, recalculate=DayRange(first.date(), last.date()))
 
 
 def _months(days: Days) -> Iterator[Days]:

@@ -12,17 +12,10 @@ from psycopg import sql
 
 from flows.redaction import KEPT_CHARACTERS, RULES
 from flows.source_postgres_layout import SCHEMA, FoundTable, PlatformLayout
-from flows.source_schema import CREDIT_TRANSACTIONS, JOB_COST_SUMMARIES, JOBS, LLM_CALLS
+from flows.source_schema import JOB_COST_SUMMARIES, JOBS, NO_DAY, OPEN_STATUSES
 
 # [since, until) in days; None is without end.
 Days = tuple[date | None, date | None]
-
-DAY_TABLES = (JOBS, LLM_CALLS, JOB_COST_SUMMARIES, CREDIT_TRANSACTIONS)
-
-OPEN_STATUSES = ("pending", "in_progress")
-
-# The day of a summary that has neither a job nor a moment of calculation.
-NO_DAY = date(1970, 1, 1)
 
 
 def ranges(days: Iterable[date]) -> list[Days]:

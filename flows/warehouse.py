@@ -73,6 +73,8 @@ def open_published(warehouse_path: Path) -> duckdb.DuckDBPyConnection:
         connection.execute(f"attach '{path}' as warehouse (read_only)")
         connection.execute("set search_path = 'memory.main,warehouse.marts,warehouse.compat'")
         connection.execute("set TimeZone = 'UTC'")
+        # DuckDB draws it on stdout, which is the answer's
+        connection.execute("set enable_progress_bar = false")
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
     except duckdb.Error as error:

@@ -12,8 +12,7 @@ import duckdb
 
 from flows import landing_sql
 from flows.source_postgres import DayFingerprint, PostgresSource, open_postgres_source
-from flows.source_postgres_sql import DAY_TABLES
-from flows.source_schema import Table
+from flows.source_schema import DAY_TABLES, Table
 from tests.platform_ddl import MIGRATED, Lineage
 from tests.postgres_server import PostgresServer
 

@@ -1,5 +1,5 @@
 {#- Grain: one row per LLM call: what people's queries call `llm_calls`. -#}
-{{ config(materialized='view') }}
+{{ config(materialized='view', replaced={'column': 'created_at', 'kind': 'read'}) }}
 select
     call_id,
     job_id,

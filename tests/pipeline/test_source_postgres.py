@@ -21,12 +21,13 @@ from flows.source_postgres import (
     OPEN_JOBS_CHECKSUM,
     open_postgres_source,
 )
-from flows.source_postgres_sql import DAY_TABLES
 from flows.source_schema import (
     CREDIT_TRANSACTIONS,
+    DAY_TABLES,
     JOB_COST_SUMMARIES,
     JOBS,
     LLM_CALLS,
+    NO_DAY,
     ORGANIZATIONS,
     TABLES,
     TEAM_CREDITS,
@@ -318,7 +319,7 @@ def test_a_summary_without_a_job_belongs_to_the_day_it_was_calculated(platform: 
     with open_postgres_source(platform.url) as source:
         found = {f.day: f.row_count for f in source.fingerprints(JOB_COST_SUMMARIES)}
         assert found == {
-            source_postgres_sql.NO_DAY: 1,
+            NO_DAY: 1,
             DAY: 1,
             DAY + timedelta(days=1): 2,
             DAY + timedelta(days=2): 1,

@@ -17,9 +17,9 @@ import pytest
 from flows import landing_sql, source_postgres
 from flows.errors import LandError
 from flows.source_postgres import SourceUnavailable, open_postgres_source
-from flows.source_postgres_sql import DAY_TABLES
 from flows.source_schema import (
     CREDIT_TRANSACTIONS,
+    DAY_TABLES,
     JOB_COST_SUMMARIES,
     JOBS,
     LLM_CALLS,
