@@ -160,11 +160,13 @@ def report(results: Sequence[Measured], source: str) -> str:
     """The results as Markdown: the machine, the ratios, the raw figures; a column for each size."""
     smallest = results[0].nights[ONE_DAY].seconds
     night = [result.nights[ONE_DAY].seconds for result in results]
+    first = [result.nights[FIRST].seconds for result in results]
     rebuild = [result.nights[REBUILD].seconds for result in results]
     page, hand = ([result.peers[name] for result in results] for name in (PAGE, HAND))
     ratios = [
         ["night / night with the smallest history", *_ratios(night, [smallest] * len(night))],
         ["full rebuild / night", *_ratios(rebuild, night)],
+        ["first night (everything landed and built) / night", *_ratios(first, night)],
         [f"{PAGE} / night", *_ratios(page, night)],
         [f"full rebuild / {HAND}", *_ratios(rebuild, hand)],
     ]
@@ -173,6 +175,7 @@ def report(results: Sequence[Measured], source: str) -> str:
         watched = [result.nights[name] for result in results]
         raw.append([f"{name}, s", *(f"{one.seconds:.1f}" for one in watched)])
         raw.extend([f"- {step}, s", *(f"{one.steps.get(step, 0):.1f}" for one in watched)] for step in STEPS)
+        raw.append(["- of the processors, s", *(f"{one.cpu_seconds:.1f}" for one in watched)])
         raw.append(["- peak memory of all its processes, MB", *(_mega(one.peak_bytes) for one in watched)])
         if source == "postgresql":
             read = [_mega(result.read_bytes[name]) for result in results]

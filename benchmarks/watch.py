@@ -1,6 +1,7 @@
-"""Run one `almanac` command and watch it from outside: seconds of each step, memory of all its processes."""
+"""Run one `almanac` command and watch it from outside: seconds of each step, memory and processor time."""
 
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +22,8 @@ class Watched:
     """What one command took; memory in bytes, added up over its processes (shared pages count in each)."""
 
     seconds: float = 0.0
+    # Of the processors, all its processes together: other work on the machine changes it least.
+    cpu_seconds: float = 0.0
     peak_bytes: int = 0
     steps: dict[str, float] = field(default_factory=dict)
 
@@ -31,6 +34,7 @@ def watch(arguments: list[str], *, data_dir: Path, environment: dict[str, str]) 
     # Nothing of the caller's own settings or .env reaches a measured run.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ALMANAC_")}
     watched = Watched()
+    cpu_before = _cpu_of_children()
     started = time.perf_counter()
     with story.open("wb") as log:
         process = subprocess.Popen(
@@ -48,10 +52,17 @@ def watch(arguments: list[str], *, data_dir: Path, environment: dict[str, str]) 
             before, last_look = _phase(data_dir / "ops.db") or before, now
             time.sleep(LOOK_SECONDS)
     watched.seconds = time.perf_counter() - started
+    watched.cpu_seconds = _cpu_of_children() - cpu_before
     if process.returncode:
         end = story.read_text(encoding="utf-8", errors="replace")[-3000:]
         raise RuntimeError(f"almanac {arguments[0]} ended with code {process.returncode}:\n{end}")
     return watched
+
+
+def _cpu_of_children() -> float:
+    """Seconds of all child processes that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _phase(ops: Path) -> str | None:
