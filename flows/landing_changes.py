@@ -1,7 +1,7 @@
 """From rows staged of a table to rows of `raw`: only what differs is written.
 
 What changed is remembered in a temporary table `changes_<table>` for the closure: the key, whether the
-row is there and was there, and the clocks, jobs and teams that it has and had.
+row is there and was there, and the clocks, jobs, teams and organizations that it has and had.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 _CALCULATED_AT = f"coalesce(calculated_at, timestamp '{NO_DAY}')"
 
 # What a table's rows say about other tables.
-_REFERENCES = ("job_id", "team_id")
+_REFERENCES = ("job_id", "team_id", "organization_id")
 
 _CHANGES = """
     row_key varchar, is_there boolean, was_there boolean,
     old_at timestamp, new_at timestamp, old_job_id varchar, new_job_id varchar,
-    old_team_id varchar, new_team_id varchar, old_day date
+    old_team_id varchar, new_team_id varchar,
+    old_organization_id varchar, new_organization_id varchar, old_day date
 """
 
 
@@ -97,11 +98,11 @@ def _drop_kept(connection: DuckDBPyConnection) -> None:
 def _insert_all(connection: DuckDBPyConnection, table: Table, *, with_changes: bool) -> None:
     connection.execute(_insert(table, "true"))
     if with_changes:
-        job_id, team_id = (_reference(table, name) for name in _REFERENCES)
+        references = ", ".join(f"null, {_reference(table, name)}" for name in _REFERENCES)
         connection.execute(
             f"insert into changes_{table.name} "
-            f"select {table.key}, true, false, null, {table.created_by}, null, {job_id}, null, {team_id}, "
-            f"null from raw.{table.name}"
+            f"select {table.key}, true, false, null, {table.created_by}, {references}, null "
+            f"from raw.{table.name}"
         )
 
 
@@ -179,10 +180,11 @@ def _find_elsewhere(connection: DuckDBPyConnection, table: Table) -> None:
     if not scalar(connection, "select exists (from elsewhere)"):
         return
     old = ", ".join(f"{_reference(table, name)} as {name}" for name in _REFERENCES)
+    references = ", ".join(f"old_{name} = held.{name}" for name in _REFERENCES)
     connection.execute(
         f"""
 update differences
-set row_id = held.row_id, old_at = held.clock, old_job_id = held.job_id, old_team_id = held.team_id
+set row_id = held.row_id, old_at = held.clock, {references}
 from (
   select rowid as row_id, {table.key} as row_key, {table.created_by} as clock, {old}
   from raw.{table.name} where rowid in (select row_id from elsewhere)
@@ -242,10 +244,11 @@ def _apply(connection: DuckDBPyConnection, table: Table) -> None:
         "(select row_id from differences where row_id is not null)"
     )
     connection.execute(_insert(table, f"{key} in (select row_key from differences where is_there)"))
+    references = ", ".join(f"old_{name}, new_{name}" for name in _REFERENCES)
     connection.execute(
         f"insert into changes_{table.name} "
-        "select row_key, is_there, row_id is not null, old_at, new_at, old_job_id, new_job_id, "
-        "old_team_id, new_team_id, old_day from differences"
+        f"select row_key, is_there, row_id is not null, old_at, new_at, {references}, old_day "
+        "from differences"
     )
 
 

@@ -109,7 +109,7 @@ def _touch_what_refers(connection: DuckDBPyConnection) -> None:
 
 
 def _touch_teams(connection: DuckDBPyConnection) -> None:
-    """The days of teams whose history changed, from there on; all those of teams that the ledger assigns."""
+    """The days of teams whose history changed, from there on; all those that the ledger may reassign."""
     connection.execute(
         f"""
 create or replace temp table changed_teams as
@@ -122,12 +122,24 @@ from (
 group by team_id
 """
     )
-    # A team whose every version, before and now, names an organization needs no ledger row to say it.
+    # A team whose every version, before and now, names an organization needs no ledger row to say it. Of the
+    # others, a row that names one counts; another row only where it can change the order of two rows of one
+    # instant, which follows the balance, and these name different ones.
     connection.execute(
         """
 insert into changed_teams
 select team_id, timestamp '0001-01-01'
-from (select distinct unnest([old_team_id, new_team_id]) as team_id from changes_credit_transactions)
+from (
+  select unnest([old_team_id, new_team_id]) as team_id
+  from changes_credit_transactions
+  where coalesce(old_organization_id, new_organization_id) is not null
+  union
+  select team_id
+  from raw.credit_transactions
+  where team_id in (select unnest([old_team_id, new_team_id]) from changes_credit_transactions)
+  group by team_id, created_at
+  having count(distinct organization_id) > 1
+)
 where team_id is not null and team_id not in (
   select team_id
   from (

@@ -236,9 +236,20 @@ def _changed_teams(before: Raw, after: Raw, changed_charges: list[Row]) -> dict[
         found[team] = min(found.get(team, valid_from), valid_from)
     for team in {row["team_id"] for row in changed_charges}:
         organizations = [version[1] for version in old | new if version[0] == team]
-        if not organizations or None in organizations:
+        if organizations and None not in organizations:
+            continue
+        charges = [row for row in changed_charges if row["team_id"] == team]
+        if any(row["organization_id"] for row in charges) or _names_two_at_once(after, team):
             found[team] = datetime.min
     return found
+
+
+def _names_two_at_once(raw: Raw, team: str) -> bool:
+    named: dict[datetime, set[str]] = {}
+    for row in raw["credit_transactions"]:
+        if row["team_id"] == team and row["organization_id"]:
+            named.setdefault(row["created_at"], set()).add(row["organization_id"])
+    return any(len(organizations) > 1 for organizations in named.values())
 
 
 def _days_of_team(raw: Raw, team: str, since: datetime) -> set[date]:

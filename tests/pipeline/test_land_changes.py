@@ -159,6 +159,18 @@ CHANGES: dict[str, tuple[Change, set[date]]] = {
         lambda p: p.charge(4, None, at(7), team_id="team-b"),
         days(3, 5, 7),
     ),
+    "a charge of such a team that names none": (
+        lambda p: p.charge(4, None, at(7), team_id="team-b", organization_id=None),
+        days(7),
+    ),
+    "a charge that names one no longer": (
+        lambda p: p.charge(3, 3, at(5), team_id="team-b", organization_id=None),
+        days(3, 5),
+    ),
+    "a charge that two of one instant may follow": (
+        lambda p: p.charge(4, None, at(7), team_id="team-t", organization_id=None),
+        days(6, 7, 8),
+    ),
     "an organization's name": (lambda p: p.organization("org-a", name="New"), set()),
     "a balance": (lambda p: p.team("team-a", credits_used=9), set()),
     "nothing": (lambda p: None, set()),
@@ -173,6 +185,10 @@ def landed_once(
     folder = tmp_path_factory.mktemp("landed")
     nights = Nights(request.param, folder, database, four_jobs(), folder / "landing.duckdb")
     nights.platform.job(8, at(8), team_id="team-z")
+    nights.platform.team("team-t", organization_id=None)
+    nights.platform.charge(10, None, at(6), team_id="team-t", organization_id="org-a")
+    nights.platform.charge(11, None, at(6), team_id="team-t", organization_id="org-b")
+    nights.platform.job(9, at(8), team_id="team-t")
     for number in range(20, 30):
         nights.platform.job(number, at(8))
         nights.platform.call(number, 8, at(8, 13))

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -18,6 +19,8 @@ from flows.progress import SilentProgress
 from flows.publish import publish
 from flows.published_night import remember_published
 from flows.settings import Settings
+from tests.canonical import canonical_differences, canonical_rows
+from tests.crash_harness import LEFT_OUT, write_platform
 from tests.published import TAPE, TAPE_AS_OF, Published
 
 ALMANAC = Path(sys.executable).with_name("almanac")
@@ -217,6 +220,42 @@ def test_days_cut_in_another_time_zone_are_not_compared(own_copy: Settings) -> N
     remember(own_copy.model_copy(update={"reporting_timezone": "Asia/Kolkata"}))
     with duckdb.connect(str(own_copy.landing_path), read_only=True) as connection:
         assert connection.execute("select count(*) from raw.published_usage").fetchone() == (0,)
+
+
+def test_an_outage_of_eight_nights_heals_in_one_run_that_names_the_days(tmp_path: Path) -> None:
+    last_night = write_platform(tmp_path / "before", datetime(2026, 11, 12, 2))
+    first_night = write_platform(tmp_path / "after", datetime(2026, 11, 20, 2))
+    healed, rebuilt = tmp_path / "healed", tmp_path / "rebuilt"
+    run = almanac(healed, *last_night.arguments)
+    assert run.returncode == 0, run.stderr
+    assert "recovered" not in run.stdout
+    shutil.copytree(healed, rebuilt)
+
+    run = almanac(healed, *first_night.arguments)
+    assert run.returncode == 0, run.stderr
+    days = [date(2026, 11, 12) + timedelta(days=number) for number in range(8)]
+    assert f"recovered  8 days: {', '.join(map(str, days))}" in run.stdout
+
+    with duckdb.connect(str(healed / "warehouse.duckdb"), read_only=True) as connection:
+        usage = connection.execute(
+            "select period_start_date, call_count from marts.platform_usage_daily "
+            "where period_start_date between ? and ? order by all",
+            [days[0], days[-1]],
+        ).fetchall()
+        counted = connection.execute(
+            "select cast(created_at as date) as day, count(*) "
+            f"from read_csv('{first_night.source}/llm_calls.csv') where day between ? and ? "
+            "group by day order by all",
+            [days[0], days[-1]],
+        ).fetchall()
+        assert usage == counted
+        assert len(counted) == 8
+        rows = canonical_rows(connection, leave_out=LEFT_OUT)
+
+    run = almanac(rebuilt, *first_night.arguments, "--full-refresh")
+    assert run.returncode == 0, run.stderr
+    with duckdb.connect(str(rebuilt / "warehouse.duckdb"), read_only=True) as connection:
+        assert canonical_differences(canonical_rows(connection, leave_out=LEFT_OUT), rows) == []
 
 
 def test_a_law_is_known_by_its_test() -> None:
