@@ -1,7 +1,7 @@
 # Everything runs in .venv, which the first target that needs it makes.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test benchmark campaign engines lint format lock clean
+.PHONY: help setup demo test benchmark campaign engines backfills lint format lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -15,7 +15,7 @@ demo: setup ## run the whole pipeline on the recorded platform, and render its w
 test: lint ## lint, types, and every test: what continuous integration runs
 	.venv/bin/pytest -n 2 --dist worksteal
 
-campaign: setup ## kill 200 nights and look what is lost (hours; CAMPAIGN="--kills 20 --seed 7")
+campaign: setup ## kill 200 nights on both engines and look what is lost (hours; CAMPAIGN="--kills 20 --seed 7")
 	.venv/bin/python -m tests.campaign $(CAMPAIGN)
 
 benchmark: setup ## what a night costs beside its peers: make benchmark SIZES=1,5,20 (millions of calls)
@@ -23,6 +23,9 @@ benchmark: setup ## what a night costs beside its peers: make benchmark SIZES=1,
 
 engines: setup ## build 100 random platforms with DuckDB and with PostgreSQL, and compare everything
 	ALMANAC_TEST_PLATFORMS=100 .venv/bin/pytest -q tests/pipeline/test_postgres_target.py -k platforms
+
+backfills: setup ## recalculate a damaged history in 60 orders
+	ALMANAC_BACKFILL_ORDERS=60 .venv/bin/pytest -q tests/pipeline/test_backfill_orders.py
 
 lint: setup ## ruff, mypy and sqlfluff
 	.venv/bin/ruff check .

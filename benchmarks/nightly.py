@@ -176,7 +176,15 @@ def report(results: Sequence[Measured], source: str) -> str:
         raw.append([f"{name}, s", *(f"{one.seconds:.1f}" for one in watched)])
         raw.extend([f"- {step}, s", *(f"{one.steps.get(step, 0):.1f}" for one in watched)] for step in STEPS)
         raw.append(["- of the processors, s", *(f"{one.cpu_seconds:.1f}" for one in watched)])
-        raw.append(["- peak memory of all its processes, MB", *(_mega(one.peak_bytes) for one in watched)])
+        raw.append(
+            [
+                "- peak memory of all its processes, MB",
+                *(_mega(max(one.peak_bytes.values())) for one in watched),
+            ]
+        )
+        raw.append(
+            ["- the same while landing, MB", *(_mega(one.peak_bytes.get("land", 0)) for one in watched)]
+        )
         if source == "postgresql":
             read = [_mega(result.read_bytes[name]) for result in results]
             raw.append(["- pages read by the source's server, MB", *read])

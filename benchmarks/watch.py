@@ -24,7 +24,8 @@ class Watched:
     seconds: float = 0.0
     # Of the processors, all its processes together: other work on the machine changes it least.
     cpu_seconds: float = 0.0
-    peak_bytes: int = 0
+    # By step.
+    peak_bytes: dict[str, int] = field(default_factory=dict)
     steps: dict[str, float] = field(default_factory=dict)
 
 
@@ -46,7 +47,8 @@ def watch(arguments: list[str], *, data_dir: Path, environment: dict[str, str]) 
         )
         before, last_look = "start", started
         while process.poll() is None:
-            watched.peak_bytes = max(watched.peak_bytes, _tree_bytes(process.pid))
+            used = _tree_bytes(process.pid)
+            watched.peak_bytes[before] = max(watched.peak_bytes.get(before, 0), used)
             now = time.perf_counter()
             watched.steps[before] = watched.steps.get(before, 0.0) + now - last_look
             before, last_look = _phase(data_dir / "ops.db") or before, now

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from contextlib import closing
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from flows.built import build_models
-from flows.coverage import landed_coverage, touched_since
+from flows.coverage import Coverage, Touched, landed_coverage, touched_since
 from flows.failpoints import failpoint
 from flows.mirror import mirror
 from flows.progress import Progress
@@ -17,10 +18,14 @@ from flows.warehouse_postgres import (
     Generation,
     connect,
     prepare_generation,
+    published_generation,
     reset_generation,
     terminate_orphans,
     write_coverage,
 )
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 def build_generation(
@@ -49,8 +54,8 @@ def build_generation(
         with duckdb.connect(str(settings.landing_path), read_only=True) as landing:
             wanted = landed_coverage(landing, as_of=as_of, reporting_timezone=settings.reporting_timezone)
             touched = None
-            if generation.coverage is not None and not full_refresh:
-                touched = touched_since(landing, generation.coverage, wanted, also=also)
+            if not full_refresh:
+                touched = _touched(landing, generation, published_generation(warehouse), wanted, also)
         if touched is None:
             generation = reset_generation(warehouse, generation)
         failpoint("build.before_remember")
@@ -64,3 +69,23 @@ def build_generation(
         generation = write_coverage(warehouse, generation, wanted, run_id=run_id)
     failpoint("build.done")
     return generation
+
+
+def _touched(
+    landing: duckdb.DuckDBPyConnection,
+    generation: Generation,
+    published: Generation | None,
+    wanted: Coverage,
+    also: Iterable[date],
+) -> Touched | None:
+    """What the generation lacks, and what it has that was built but never published; None: all of it.
+
+    The latter too, because only what is built again is audited, and compared with what people were told.
+    """
+    if generation.coverage is None:
+        return None
+    lacking = touched_since(landing, generation.coverage, wanted, also=also)
+    if lacking is None or published is None or published.coverage is None:
+        return lacking
+    untold = touched_since(landing, published.coverage, wanted)
+    return None if untold is None else lacking.and_also(untold)

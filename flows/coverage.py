@@ -116,6 +116,14 @@ class Touched:
             ranges[f"ledger_{period}"] = _texts([(start_of(first_day), None)])
         return ranges
 
+    def and_also(self, other: Touched) -> Touched:
+        """What either of two partial builds rebuilds."""
+        return Touched(
+            days=merged([*self.days, *other.days]),
+            read=merged([*self.read, *other.read]),
+            ledger_from=min(self.ledger_from, other.ledger_from),
+        )
+
     def closed_days(self, until: date) -> list[date]:
         """Every touched local day before `until`."""
         return [

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 STAGED_ROWS = 250_000
 
 # DuckDB's shares of the memory; beyond them it spills to disk.
-LANDING_MEMORY = "240MB"
-STAGING_MEMORY = "120MB"
+LANDING_MEMORY = "180MB"
+STAGING_MEMORY = "80MB"
 
 
 @dataclass(frozen=True, slots=True)

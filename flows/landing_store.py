@@ -148,6 +148,9 @@ def create_days(connection: DuckDBPyConnection) -> None:
         "create table raw.landed_days (table_name varchar, day date, row_count bigint, "
         "source_fingerprint varchar, landing_number bigint)"
     )
+    # Sorting whole tables, once in their life, is worth the memory that there is.
+    limit = scalar(connection, "select current_setting('memory_limit')")
+    connection.execute("reset memory_limit")
     for table in DAY_TABLES:
         if scalar(connection, f"select exists (from raw.{table.name})"):
             clock = "calculated_at" if table is JOB_COST_SUMMARIES else "created_at"
@@ -155,3 +158,4 @@ def create_days(connection: DuckDBPyConnection) -> None:
                 f"create or replace table raw.{table.name} as "
                 f"from raw.{table.name} order by {clock}, {table.key}"
             )
+    connection.execute(f"set memory_limit = '{limit}'")

@@ -19,12 +19,8 @@ from collections import Counter
 from pathlib import Path
 
 from tests.crash_harness import (
-    PASSINGS,
-    SCENE_OF,
-    DuckDbTarget,
     Nights,
     Scene,
-    all_failpoints,
     kill,
     reader,
     require_nobody_at_work,
@@ -32,32 +28,59 @@ from tests.crash_harness import (
     run,
     start,
 )
+from tests.crash_targets import PASSINGS, DuckDbTarget, PostgresTarget, Target
+from tests.postgres_server import PostgresServer
 
 MOST_KILLS_IN_A_ROW = 3
+
+ENGINES = (DuckDbTarget.name, PostgresTarget.name)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=200, help="of all engines together [200]")
+    parser.add_argument("--engine", choices=ENGINES, help="[both]")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     arguments = parser.parse_args()
-    chance = random.Random(arguments.seed)
-    print(f"seed {arguments.seed}, {arguments.kills} kills", flush=True)
+    engines = [arguments.engine] if arguments.engine else ENGINES
+    kills = -(-arguments.kills // len(engines))
+    failures = 0
+    for engine in engines:
+        print(f"{engine}: seed {arguments.seed}, {kills} kills", flush=True)
+        folder = Path(tempfile.mkdtemp(prefix="almanac-campaign-"))
+        failed = _campaign(engine, folder, kills, random.Random(arguments.seed))
+        if not failed:
+            shutil.rmtree(folder)
+        failures += failed
+    return 1 if failures else 0
 
-    folder = Path(tempfile.mkdtemp(prefix="almanac-campaign-"))
-    nights = Nights(folder)
+
+def _campaign(engine: str, folder: Path, kills: int, chance: random.Random) -> int:
+    """Kill so many nights of one engine; how many cases failed."""
+    (folder / "empty").mkdir()
+    if engine == DuckDbTarget.name:
+        return _kill_nights(DuckDbTarget(folder / "empty"), folder, kills, chance)
+    server = PostgresServer().start()
+    try:
+        return _kill_nights(PostgresTarget.empty(folder / "empty", server), folder, kills, chance)
+    finally:
+        server.stop()
+
+
+def _kill_nights(empty: Target, folder: Path, kills: int, chance: random.Random) -> int:
+    nights = Nights(folder, empty)
     begun_at = time.monotonic()
     for number in range(3):
         nights.scene(number)
     night_seconds = (time.monotonic() - begun_at) / 3
     print(f"three undisturbed nights of {night_seconds:.0f} s", flush=True)
 
-    points, where = all_failpoints(), Counter[str]()
+    points, where = empty.failpoints(), Counter[str]()
     failures = cases = 0
-    while where.total() - where["not reached"] < arguments.kills:
+    while where.total() - where["not reached"] < kills:
         point = points[cases % len(points)]
         cases += 1
-        scene = nights.scene(SCENE_OF.get(point, 1))
+        scene = nights.scene(empty.scene_of.get(point, 1))
         target = scene.before.copy_to(folder / f"case-{cases}")
         asked = [f"{point}:{chance.randint(1, PASSINGS.get(point, 1))}"]
         asked += ["at random"] * chance.randrange(MOST_KILLS_IN_A_ROW)
@@ -71,19 +94,17 @@ def main() -> int:
             continue
         where.update(one.partition(":")[0] for one in done)
         print(f"{cases:4} ok     {', '.join(done)}", flush=True)
-        shutil.rmtree(target.data_dir)
+        target.remove()
 
-    kills = where.total() - where["not reached"]
-    print(f"\n{kills} kills in {cases} nights, {time.monotonic() - begun_at:.0f} s, {failures} failures")
+    killed = where.total() - where["not reached"]
+    print(f"\n{killed} kills in {cases} nights, {time.monotonic() - begun_at:.0f} s, {failures} failures")
     for name, count in sorted(where.items()):
         print(f"  {count:4}  {name}")
-    if not failures:
-        shutil.rmtree(folder)
-    return 1 if failures else 0
+    return failures
 
 
 def disturb(
-    scene: Scene, target: DuckDbTarget, asked: list[str], chance: random.Random, night_seconds: float
+    scene: Scene, target: Target, asked: list[str], chance: random.Random, night_seconds: float
 ) -> list[str]:
     """Kill the night as asked, then let it go through; where it was killed."""
     done = []

@@ -247,6 +247,14 @@ class Warehouses:
         finally:
             self._detach()
 
+    def rows(self, generation: str) -> dict[str, list[str]]:
+        """Canonical rows of the generation."""
+        self._attach()
+        try:
+            return self._rows(generation)
+        finally:
+            self._detach()
+
     def _rows(self, catalog: str) -> dict[str, list[str]]:
         self.connection.execute(f"use {catalog}")
         return canonical_rows(self.connection, leave_out=LEFT_OUT, schemas=COMPARED_SCHEMAS)

@@ -18,11 +18,8 @@ import pytest
 
 from tests.crash_harness import (
     RUN_SECONDS,
-    SCENE_OF,
-    DuckDbTarget,
     Nights,
     Scene,
-    all_failpoints,
     descendants,
     reader,
     require_nobody_at_work,
@@ -31,6 +28,7 @@ from tests.crash_harness import (
     start,
     wait_until_stopped,
 )
+from tests.crash_targets import DuckDbTarget, Target
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -44,7 +42,9 @@ KILLED_IN_A_ROW = {
 
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
-    return Nights(tmp_path_factory.mktemp("nights"))
+    folder = tmp_path_factory.mktemp("nights")
+    (folder / "empty").mkdir()
+    return Nights(folder, DuckDbTarget(folder / "empty"))
 
 
 @pytest.fixture
@@ -54,24 +54,24 @@ def scene(nights: Nights) -> Scene:
 
 
 @pytest.fixture
-def target(scene: Scene, tmp_path: Path) -> Iterator[DuckDbTarget]:
+def target(scene: Scene, tmp_path: Path) -> Iterator[Target]:
     """A data folder of the test's own, with the first night published."""
     target = scene.before.copy_to(tmp_path / "data")
     yield target
     target.end_processes()
 
 
-def test_every_step_has_its_failpoints() -> None:
-    names = all_failpoints()
+def test_every_step_has_its_failpoints(target: Target) -> None:
+    names = target.failpoints()
     assert len(names) >= 25
-    assert set(SCENE_OF) <= set(names)
+    assert set(target.scene_of) <= set(names)
     steps = {name.partition(".")[0] for name in names}
     assert steps >= {"land", "build", "dbt", "audit", "publish", "review", "ledger"}
 
 
 @pytest.mark.parametrize("points", KILLED_IN_A_ROW.values(), ids=KILLED_IN_A_ROW)
 def test_readers_of_killed_nights_see_whole_ones_and_the_next_night_heals(
-    scene: Scene, target: DuckDbTarget, points: tuple[str, ...]
+    scene: Scene, target: Target, points: tuple[str, ...]
 ) -> None:
     with reader(target) as seen:
         for point in points:
@@ -84,7 +84,7 @@ def test_readers_of_killed_nights_see_whole_ones_and_the_next_night_heals(
     assert len(crashed) == len(points)
 
 
-def test_two_nights_at_once_one_publishes_and_the_other_exits_75(scene: Scene, target: DuckDbTarget) -> None:
+def test_two_nights_at_once_one_publishes_and_the_other_exits_75(scene: Scene, target: Target) -> None:
     with reader(target) as seen:
         processes = [start(target, scene.night) for _ in range(2)]
         said = [process.communicate(timeout=RUN_SECONDS) for process in processes]
@@ -98,9 +98,7 @@ def test_two_nights_at_once_one_publishes_and_the_other_exits_75(scene: Scene, t
     assert target.leftovers() == []
 
 
-def test_a_night_that_stood_still_does_not_publish_over_a_newer_one(
-    scene: Scene, target: DuckDbTarget
-) -> None:
+def test_a_night_that_stood_still_does_not_publish_over_a_newer_one(scene: Scene, target: Target) -> None:
     # the last place before the check that holds the lock
     stalled = start(target, scene.night, "publish.after_flush=stop", LEASE_SECONDS="2")
     wait_until_stopped(stalled)
@@ -122,7 +120,7 @@ def test_a_night_that_stood_still_does_not_publish_over_a_newer_one(
     require_recovery(scene, target)
 
 
-def test_a_night_whose_dbt_is_killed_fails_and_publishes_nothing(scene: Scene, target: DuckDbTarget) -> None:
+def test_a_night_whose_dbt_is_killed_fails_and_publishes_nothing(scene: Scene, target: Target) -> None:
     process = start(target, scene.night, "dbt.node_done:5=stop")
     wait_until_stopped(process)
     (dbt,) = descendants(process.pid)
@@ -137,7 +135,7 @@ def test_a_night_whose_dbt_is_killed_fails_and_publishes_nothing(scene: Scene, t
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
 def test_a_night_that_is_told_to_end_ends_soon_with_its_dbt(
-    scene: Scene, target: DuckDbTarget, how: signal.Signals
+    scene: Scene, target: Target, how: signal.Signals
 ) -> None:
     process = start(target, scene.night, "dbt.node_done:5=stop")
     wait_until_stopped(process)
@@ -168,7 +166,7 @@ FULL_AT = (
 
 
 @pytest.fixture
-def small_disk(scene: Scene, tmp_path: Path) -> Iterator[DuckDbTarget]:
+def small_disk(scene: Scene, tmp_path: Path) -> Iterator[Target]:
     """The first night, published on a small disk of the test's own."""
     mount = tmp_path / "disk"
     mount.mkdir()
@@ -190,7 +188,7 @@ def small_disk(scene: Scene, tmp_path: Path) -> Iterator[DuckDbTarget]:
         subprocess.run(["umount", str(mount)], check=True)
 
 
-def fill(target: DuckDbTarget, left_bytes: int) -> Path:
+def fill(target: Target, left_bytes: int) -> Path:
     """Fill the disk up to so many bytes; the file to remove to have room again."""
     filler = target.data_dir.parent / "filler"
     with filler.open("wb") as file:
@@ -206,7 +204,7 @@ def fill(target: DuckDbTarget, left_bytes: int) -> Path:
 
 
 def test_a_disk_that_fills_up_fails_the_night_cleanly_and_the_next_one_heals(
-    scene: Scene, small_disk: DuckDbTarget
+    scene: Scene, small_disk: Target
 ) -> None:
     with reader(small_disk) as seen:
         for point, left_bytes in FULL_AT:
@@ -226,7 +224,7 @@ def test_a_disk_that_fills_up_fails_the_night_cleanly_and_the_next_one_heals(
 
 
 def test_a_disk_that_is_too_small_is_told_before_anything_is_written(
-    scene: Scene, small_disk: DuckDbTarget
+    scene: Scene, small_disk: Target
 ) -> None:
     filler = fill(small_disk, 20 * 2**20)
     before = {

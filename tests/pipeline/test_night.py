@@ -20,7 +20,8 @@ from flows.publish import publish
 from flows.published_night import remember_published
 from flows.settings import Settings
 from tests.canonical import canonical_differences, canonical_rows
-from tests.crash_harness import LEFT_OUT, write_platform
+from tests.crash_harness import write_platform
+from tests.crash_targets import LEFT_OUT
 from tests.published import TAPE, TAPE_AS_OF, Published
 
 ALMANAC = Path(sys.executable).with_name("almanac")
