@@ -2,7 +2,7 @@
 
 For each size: a platform is generated and loaded into a PostgreSQL of the benchmark's own; then, one after
 the other on the same data, the first night, the night with one new day and late changes, the same night as a
-full rebuild, the page's own queries on PostgreSQL, and the same usage by hand in DuckDB.
+full refresh, the page's own queries on PostgreSQL, and the same usage by hand in DuckDB.
 Everything is written below a work folder that is removed at the end.
 """
 
@@ -48,7 +48,7 @@ language sql immutable as 'select round(value::numeric, digits)'
 """
 
 
-FIRST, ONE_DAY, REBUILD = "first night", "night with one new day", "full rebuild"
+FIRST, ONE_DAY, REFRESH = "first night", "night with one new day", "full refresh"
 PAGE, HAND = "the page's queries on PostgreSQL", "usage by hand in DuckDB"
 
 
@@ -91,7 +91,7 @@ def measure(calls: int, work: Path, source: str) -> Measured:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("analyze")
         night(ONE_DAY, after)
-        night(REBUILD, after, "--full-refresh")
+        night(REFRESH, after, "--full-refresh")
         _say(f"{calls:,} calls: {PAGE}")
         page = _page_queries(url, after)
     finally:
@@ -161,17 +161,17 @@ def report(results: Sequence[Measured], source: str) -> str:
     smallest = results[0].nights[ONE_DAY].seconds
     night = [result.nights[ONE_DAY].seconds for result in results]
     first = [result.nights[FIRST].seconds for result in results]
-    rebuild = [result.nights[REBUILD].seconds for result in results]
+    refresh = [result.nights[REFRESH].seconds for result in results]
     page, hand = ([result.peers[name] for result in results] for name in (PAGE, HAND))
     ratios = [
         ["night / night with the smallest history", *_ratios(night, [smallest] * len(night))],
-        ["full rebuild / night", *_ratios(rebuild, night)],
+        ["full refresh / night", *_ratios(refresh, night)],
         ["first night (everything landed and built) / night", *_ratios(first, night)],
         [f"{PAGE} / night", *_ratios(page, night)],
-        [f"full rebuild / {HAND}", *_ratios(rebuild, hand)],
+        [f"full refresh / {HAND}", *_ratios(refresh, hand)],
     ]
     raw: list[list[str]] = []
-    for name in (FIRST, ONE_DAY, REBUILD):
+    for name in (FIRST, ONE_DAY, REFRESH):
         watched = [result.nights[name] for result in results]
         raw.append([f"{name}, s", *(f"{one.seconds:.1f}" for one in watched)])
         raw.extend([f"- {step}, s", *(f"{one.steps.get(step, 0):.1f}" for one in watched)] for step in STEPS)
