@@ -305,9 +305,10 @@ def _copy_what_differs(
         if table not in DAY_TABLES:
             found.losses[table.name] = landing_postgres.copy_whole(connection, source, table, stage, advance)
             continue
-        comparison = landing_postgres.compare(connection, source, table, scope, ranges)
+        comparison = landing_postgres.copy_what_differs(
+            connection, source, table, scope, ranges, stage, advance
+        )
         held = _held_in(connection, table, comparison.fingerprints, scope)
-        landing_postgres.copy(connection, source, table, scope, comparison.copied, stage, advance)
         found.losses[table.name] = (held, landing_changes.deleted_rows(connection, table))
         found.fingerprints[table.name] = comparison.fingerprints
         found.days.update(comparison.fingerprints)

@@ -148,6 +148,8 @@ def compare(
     table: Table,
     scope: Scope,
     ranges: Sequence[DayRange],
+    *,
+    whatever_is_known: bool = False,
 ) -> Comparison:
     """Ask the source for the fingerprints of the ranges, and find the days whose rows must be copied."""
     there: dict[date, DayFingerprint] = {}
@@ -159,7 +161,7 @@ def compare(
     landed = {day: (count, text) for day, count, text in rows if contains(ranges, day)}
     copied = {}
     for day, found in there.items():
-        if scope.is_forced(day) or landed.get(day, (0, None))[1] != found.fingerprint:
+        if whatever_is_known or scope.is_forced(day) or landed.get(day, (0, None))[1] != found.fingerprint:
             copied[day] = found.row_count
     for day, (count, _) in landed.items():
         # Before the horizon the source has purged it: nothing to copy, and nothing to take away.
@@ -167,6 +169,37 @@ def compare(
             copied[day] = 0
     fingerprints = {day: found.fingerprint for day, found in there.items()}
     return Comparison(dict.fromkeys(landed) | fingerprints, copied)
+
+
+def copy_what_differs(
+    connection: DuckDBPyConnection,
+    source: PostgresSource,
+    table: Table,
+    scope: Scope,
+    ranges: Sequence[DayRange],
+    stage: Staging,
+    advance: Advance,
+) -> Comparison:
+    """Copy the days of the ranges that differ, and those to which rows have moved from there."""
+    compared = Comparison({}, {})
+    found = compare(connection, source, table, scope, ranges)
+    while found.fingerprints:
+        copy(connection, source, table, scope, found.copied, stage, advance)
+        compared.fingerprints.update(found.fingerprints)
+        compared.copied.update(found.copied)
+        seen = [*ranges, *ranges_of(compared.fingerprints)]
+        days = source.days_of_keys(table, _vanished_keys(connection, table))
+        moved = ranges_of(day for day in days if not contains(seen, day))
+        found = compare(connection, source, table, scope, moved, whatever_is_known=True)
+    return compared
+
+
+def _vanished_keys(connection: DuckDBPyConnection, table: Table) -> list[str]:
+    """Of the rows that this landing took away and, so far, did not put anywhere else."""
+    rows = connection.execute(
+        f"select row_key from changes_{table.name} group by row_key having not bool_or(is_there) order by 1"
+    ).fetchall()
+    return [key for (key,) in rows]
 
 
 def copy(

@@ -6,7 +6,7 @@ Rows are streamed in pieces of bounded size through memory alone: what is not re
 import os
 import socket
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -41,6 +41,9 @@ GRACE_SECONDS = 30.0
 # Bad values that an error shows; it says how many more there are.
 SHOWN_BAD_VALUES = 5
 SHOWN_VALUE_CHARACTERS = 40
+
+# Keys that one query looks up.
+KEYS_AT_A_TIME = 10_000
 
 _BATCH = "source_batch"
 
@@ -108,6 +111,16 @@ class PostgresSource:
         with self._reading("jobs"):
             rows = self._connection.execute(source_postgres_sql.open_jobs(found, (since, before))).fetchall()
         return [OpenJobs(_day(found.table, day), count, int(total)) for day, count, total in rows]
+
+    def days_of_keys(self, table: Table, keys: Sequence[str]) -> set[date]:
+        """The UTC days on which the rows of these keys lie; a key that is not there has none."""
+        found = self.layout.tables[table.name]
+        days: set[date] = set()
+        for first in range(0, len(keys), KEYS_AT_A_TIME):
+            query = source_postgres_sql.days_of_keys(self.layout, found, keys[first : first + KEYS_AT_A_TIME])
+            with self._reading(table.name):
+                days.update(_day(table, day) for (day,) in self._connection.execute(query).fetchall())
+        return days
 
     def copy_days(
         self, connection: "DuckDBPyConnection", table: Table, days: Iterable[date], advance: Advance

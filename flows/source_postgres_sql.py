@@ -5,6 +5,7 @@ so that the platform's own indexes serve.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 
@@ -16,6 +17,8 @@ from flows.source_schema import JOB_COST_SUMMARIES, JOBS, NO_DAY, OPEN_STATUSES
 
 # [since, until) in days; None is without end.
 Days = tuple[date | None, date | None]
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def ranges(days: Iterable[date]) -> list[Days]:
@@ -74,6 +77,21 @@ def open_jobs(found: FoundTable, days: Days) -> sql.Composed:
         "sum(('x' || left(md5(t.job_id::text), 15))::bit(60)::bigint)::text "
         "from {} as t where {} and {} group by t.created_at::date order by t.created_at::date"
     ).format(_relation(JOBS.name), is_open, _within(sql.SQL("t.created_at"), [days]))
+
+
+def days_of_keys(layout: PlatformLayout, found: FoundTable, keys: Sequence[str]) -> sql.Composed:
+    """The days (as text) of the rows of these keys; one that is no UUID is in no UUID column."""
+    key: sql.Composable = sql.Identifier("t", found.table.key)
+    if found.columns[found.table.key].type_name == "uuid":
+        # Not as text: the platform's own index then serves.
+        keys, kind = [text for text in keys if _UUID.fullmatch(text)], sql.SQL("uuid")
+    else:
+        key, kind = sql.SQL("{}::text").format(key), sql.SQL("text")
+    return sql.SQL("select distinct day::text from ({}) as landed where row_key = any({}::{}[])").format(
+        _rows_of_days(layout, found, [(None, None)], sql.SQL("{} as row_key").format(key)),
+        sql.Literal(list(keys)),
+        kind,
+    )
 
 
 def copy_days(layout: PlatformLayout, found: FoundTable, days: Sequence[Days]) -> sql.Composed:

@@ -164,8 +164,20 @@ CHANGES: dict[str, tuple[Change, set[date]]] = {
         days(7),
     ),
     "a charge that names one no longer": (
-        lambda p: p.charge(3, 3, at(5), team_id="team-b", organization_id=None),
-        days(3, 5),
+        lambda p: p.charge(10, None, at(6), team_id="team-t", organization_id=None),
+        days(6, 8),
+    ),
+    "a charge of such a team that is gone": (
+        lambda p: p.drop("credit_transactions", key("t", 10)),
+        days(6, 8),
+    ),
+    "a charge that leaves such a team": (
+        lambda p: p.charge(10, None, at(6), team_id="team-a"),
+        days(6, 8),
+    ),
+    "a charge that comes to such a team": (
+        lambda p: p.charge(1, 1, at(0, 13), team_id="team-t"),
+        days(0, 6, 8),
     ),
     "a charge that two of one instant may follow": (
         lambda p: p.charge(4, None, at(7), team_id="team-t", organization_id=None),
@@ -269,6 +281,51 @@ def test_a_row_in_two_days_of_the_source_is_landed_once(database_nights: Nights)
     )
 
 
+def test_a_row_that_moves_to_a_day_that_is_not_compared_is_there(nights: Nights) -> None:
+    moved = nights.platform
+    moved.job(30, at(20))
+    moved.call(30, 30, at(20, 13))
+    moved.charge(30, 30, at(20, 14))
+    moved.summary(30, at(20, 15))
+    nights.land(at(20, 20))
+    moved.job(30, at(1))
+    moved.call(30, 30, at(2))
+    moved.charge(30, 30, at(3))
+    report = nights.land(at(21), lookback_days=2)
+    assert report.is_full_comparison is (nights.kind == "folder")
+    assert source_rows(nights.raw()) == source_rows(nights.first())
+    assert set(report.touched_days) == days(1, 2, 3, 20)
+    assert report.rows_deleted == 0
+    assert nights.land(at(22), lookback_days=2).touched_days == ()
+
+
+def test_a_row_that_moves_to_before_the_horizon_is_there(nights: Nights) -> None:
+    """Beside those that the source has purged there, and those that it still has."""
+    nights.platform.call(30, 4, at(8))
+    nights.platform.call(31, 1, at(0, 1))
+    nights.land(at(9))
+    nights.platform.drop("llm_calls", key("c", 1))
+    nights.platform.call(30, 4, at(0))
+    report = nights.land(at(9, 1), retention_days=5, accept_deletes=True)
+    calls = {row["call_id"]: row["created_at"] for row in nights.raw()["llm_calls"]}
+    assert calls[key("c", 30)] == at(0)
+    assert {key("c", 1), key("c", 31)} <= calls.keys()
+    assert day_of(0) in report.touched_days
+
+
+def test_rows_that_move_after_each_other_are_all_there(database_nights: Nights) -> None:
+    """A day that is copied because a row came to it lets others go."""
+    nights = database_nights
+    nights.platform.job(30, at(20))
+    nights.land(at(20, 20))
+    nights.platform.job(30, at(3))
+    nights.platform.job(3, at(1), team_id="team-b")
+    report = nights.land(at(21), lookback_days=2)
+    assert not report.is_full_comparison
+    assert source_rows(nights.raw()) == source_rows(nights.first())
+    assert {day_of(1), day_of(3), day_of(20)} <= set(report.touched_days)
+
+
 # --- which days are compared -------------------------------------------------------------------------------
 
 
@@ -330,6 +387,21 @@ def test_recalculated_days_are_copied_whatever_is_known_of_them(database_nights:
     report = nights.land(at(14), lookback_days=1, recalculate=DayRange(day_of(1), day_of(3)))
     assert set(report.touched_days) == days(1, 2)
     assert {row["prompt_tokens"] for row in nights.raw()["llm_calls"]} == {5, 99}
+
+
+def test_a_summary_whose_job_was_lost_here_stays(database_nights: Nights) -> None:
+    """Without its job it lies on the day of calculated_at; at the source it is on its job's day."""
+    nights = database_nights
+    nights.platform.job(30, at(2))
+    nights.platform.summary(30, at(2, 1))
+    nights.land(at(12))
+    with duckdb.connect(str(nights.landing)) as connection:
+        connection.execute("delete from raw.jobs where job_id = ?", [key("j", 2)])
+    for day in (2, 1):
+        report = nights.land(at(14), lookback_days=1, recalculate=DayRange(day_of(day), day_of(day + 1)))
+        assert report.rows_deleted == 0
+        assert key("j", 2) in {row["job_id"] for row in nights.raw()["job_cost_summaries"]}
+    assert source_rows(nights.raw()) == source_rows(nights.first())
 
 
 # --- what is gone ------------------------------------------------------------------------------------------

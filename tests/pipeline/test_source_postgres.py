@@ -344,6 +344,41 @@ def test_days_are_found_by_the_platform_s_own_index(platform: Platform) -> None:
             assert re.search(r"Index Cond: .*created_at >= .* AND .*created_at < ", plan), plan
 
 
+def test_the_days_of_rows_are_found_by_their_keys(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_postgres, "KEYS_AT_A_TIME", 3)
+    days = {DAY + timedelta(days=n) for n in range(3)}
+    with open_postgres_source(platform.url) as source:
+        for table in DAY_TABLES:
+            keys = [row[table.key] for row in staged(source, table)]
+            assert source.days_of_keys(table, keys) == days
+            assert source.days_of_keys(table, [keys[0], "no UUID", str(id_of(9, 1))]) == {DAY}
+            assert source.days_of_keys(table, ["no UUID"]) == source.days_of_keys(table, []) == set()
+
+
+def test_rows_are_found_by_the_platform_s_own_index_of_keys(platform: Platform) -> None:
+    with open_postgres_source(platform.url) as source:
+        layout = source.layout
+    with psycopg.connect(platform.url) as connection:
+        connection.execute("set enable_seqscan = off")
+        for table in (JOBS, LLM_CALLS, CREDIT_TRANSACTIONS):
+            query = source_postgres_sql.days_of_keys(layout, layout.tables[table.name], [str(id_of(1, 1))])
+            plan = "\n".join(row[0] for row in connection.execute(b"explain " + query.as_bytes(connection)))
+            assert f"Index Cond: ({table.key} = " in plan, plan
+
+
+def test_keys_that_are_text_are_looked_up_as_they_are(platform: Platform) -> None:
+    platform.run("alter table llm_calls alter call_id type varchar(255)")
+    odd = 'it\'s {a}, "b" \\ %s NULL'
+    load_rows(platform.url, "llm_calls", [call(11, call_id=odd, created_at=NOON - timedelta(days=9))])
+    with open_postgres_source(platform.url) as source:
+        assert source.days_of_keys(LLM_CALLS, [odd, "NULL", str(id_of(2, 4))]) == {
+            DAY - timedelta(days=9),
+            DAY + timedelta(days=2),
+        }
+
+
 # --- fingerprints ------------------------------------------------------------------------------------------
 
 
