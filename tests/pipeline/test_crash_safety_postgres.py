@@ -82,7 +82,7 @@ def test_two_nights_at_once_one_publishes_and_the_other_exits_75(scene: Scene, t
     assert target.leftovers() == []
 
 
-def test_a_server_that_crashes_in_the_build_fails_the_night_and_the_next_one_heals(
+def test_a_night_survives_a_crash_of_the_server_or_fails_and_the_next_one_heals(
     scene: Scene, target: Target, server: PostgresServer
 ) -> None:
     process = start(target, scene.night, "dbt.node_done:20=stop")
@@ -90,10 +90,10 @@ def test_a_server_that_crashes_in_the_build_fails_the_night_and_the_next_one_hea
     server.restart("immediate")
     process.send_signal(signal.SIGCONT)
     _, said = process.communicate(timeout=RUN_SECONDS)
-    assert process.returncode == 1, said
     assert "Traceback" not in said
     require_nobody_at_work(target)
-    assert target.seen() == scene.old
+    # dbt connects anew for each model: whether it noticed depends on what it was at
+    assert (process.returncode, target.seen()) in ((1, scene.old), (0, scene.new)), said
     require_recovery(scene, target)
 
 
