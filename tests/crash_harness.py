@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -226,3 +226,31 @@ def require_recovery(scene: Scene, target: Target) -> None:
     runs = target.runs()
     assert [one["run_id"] for one in runs if one["ended_at"] is None] == []
     assert runs[-1]["outcome"] == "done"
+
+
+def require_healing(scene: Scene, target: Target, points: Collection[str]) -> None:
+    """Kill the night at each point in turn: readers see whole nights, and the next one heals all."""
+    with reader(target) as seen:
+        for point in points:
+            exit_code, said = run(target, scene.night, point)
+            assert exit_code == -signal.SIGKILL, (point, said)
+            require_nobody_at_work(target)
+        require_recovery(scene, target)
+    assert seen == {scene.old, scene.new}
+    crashed = [one for one in target.runs() if one["outcome"] == "crashed"]
+    assert len(crashed) == len(points)
+
+
+def require_one_of_two(scene: Scene, target: Target) -> None:
+    """Run two nights at once: one publishes, the other exits 75 and names the first."""
+    with reader(target) as seen:
+        processes = [start(target, scene.night) for _ in range(2)]
+        said = [process.communicate(timeout=RUN_SECONDS) for process in processes]
+    assert sorted(process.returncode for process in processes) == [0, 75], said
+    (busy,) = (err for process, (_, err) in zip(processes, said, strict=True) if process.returncode == 75)
+    winner = target.runs()[-1]
+    assert winner["run_id"] in busy
+    assert (winner["outcome"], len(target.runs())) == ("done", 2)  # the first night's run, and this one's
+    assert seen <= {scene.old, scene.new}
+    assert target.seen() == scene.new
+    assert target.leftovers() == []

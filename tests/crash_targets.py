@@ -119,11 +119,12 @@ class Target(ABC):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def failpoints(self) -> list[str]:
+    @classmethod
+    def failpoints(cls) -> list[str]:
         """Every failpoint of this target's nights, in the order of the program's files."""
         names = []
         for path in sorted((ROOT / "flows").glob("*.py")):
-            if path.name not in self.other_modules:
+            if path.name not in cls.other_modules:
                 text = path.read_text(encoding="utf-8")
                 names += re.findall(r"\bfailpoint\(\"([a-z_.]+)\"\)", text)
         return list(dict.fromkeys(names))

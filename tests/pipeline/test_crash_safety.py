@@ -22,13 +22,15 @@ from tests.crash_harness import (
     Scene,
     descendants,
     reader,
+    require_healing,
     require_nobody_at_work,
+    require_one_of_two,
     require_recovery,
     run,
     start,
     wait_until_stopped,
 )
-from tests.crash_targets import DuckDbTarget, Target
+from tests.crash_targets import DuckDbTarget, PostgresTarget, Target
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -61,10 +63,11 @@ def target(scene: Scene, tmp_path: Path) -> Iterator[Target]:
     target.end_processes()
 
 
-def test_every_step_has_its_failpoints(target: Target) -> None:
-    names = target.failpoints()
+@pytest.mark.parametrize("engine", [DuckDbTarget, PostgresTarget])
+def test_every_step_has_its_failpoints(engine: type[Target]) -> None:
+    names = engine.failpoints()
     assert len(names) >= 25
-    assert set(target.scene_of) <= set(names)
+    assert set(engine.scene_of) <= set(names)
     steps = {name.partition(".")[0] for name in names}
     assert steps >= {"land", "build", "dbt", "audit", "publish", "review", "ledger"}
 
@@ -73,29 +76,11 @@ def test_every_step_has_its_failpoints(target: Target) -> None:
 def test_readers_of_killed_nights_see_whole_ones_and_the_next_night_heals(
     scene: Scene, target: Target, points: tuple[str, ...]
 ) -> None:
-    with reader(target) as seen:
-        for point in points:
-            exit_code, said = run(target, scene.night, point)
-            assert exit_code == -signal.SIGKILL, (point, said)
-            require_nobody_at_work(target)
-        require_recovery(scene, target)
-    assert seen == {scene.old, scene.new}
-    crashed = [one for one in target.runs() if one["outcome"] == "crashed"]
-    assert len(crashed) == len(points)
+    require_healing(scene, target, points)
 
 
 def test_two_nights_at_once_one_publishes_and_the_other_exits_75(scene: Scene, target: Target) -> None:
-    with reader(target) as seen:
-        processes = [start(target, scene.night) for _ in range(2)]
-        said = [process.communicate(timeout=RUN_SECONDS) for process in processes]
-    assert sorted(process.returncode for process in processes) == [0, 75], said
-    (busy,) = (err for process, (_, err) in zip(processes, said, strict=True) if process.returncode == 75)
-    winner = target.runs()[-1]
-    assert winner["run_id"] in busy
-    assert (winner["outcome"], len(target.runs())) == ("done", 2)  # the first night's run, and this one's
-    assert seen <= {scene.old, scene.new}
-    assert target.seen() == scene.new
-    assert target.leftovers() == []
+    require_one_of_two(scene, target)
 
 
 def test_a_night_that_stood_still_does_not_publish_over_a_newer_one(scene: Scene, target: Target) -> None:

@@ -15,7 +15,9 @@ from tests.crash_harness import (
     Nights,
     Scene,
     reader,
+    require_healing,
     require_nobody_at_work,
+    require_one_of_two,
     require_recovery,
     run,
     start,
@@ -62,24 +64,11 @@ def target(scene: Scene, tmp_path: Path) -> Iterator[Target]:
 def test_readers_of_killed_nights_see_whole_ones_and_the_next_night_heals(
     scene: Scene, target: Target
 ) -> None:
-    with reader(target) as seen:
-        for point in KILLED_IN_A_ROW:
-            exit_code, said = run(target, scene.night, point)
-            assert exit_code == -signal.SIGKILL, (point, said)
-            require_nobody_at_work(target)
-        require_recovery(scene, target)
-    assert seen == {scene.old, scene.new}
-    crashed = [one for one in target.runs() if one["outcome"] == "crashed"]
-    assert len(crashed) == len(KILLED_IN_A_ROW)
+    require_healing(scene, target, KILLED_IN_A_ROW)
 
 
 def test_two_nights_at_once_one_publishes_and_the_other_exits_75(scene: Scene, target: Target) -> None:
-    processes = [start(target, scene.night) for _ in range(2)]
-    said = [process.communicate(timeout=RUN_SECONDS) for process in processes]
-    assert sorted(process.returncode for process in processes) == [0, 75], said
-    assert target.runs()[-1]["outcome"] == "done"
-    assert target.seen() == scene.new
-    assert target.leftovers() == []
+    require_one_of_two(scene, target)
 
 
 def test_a_night_survives_a_crash_of_the_server_or_fails_and_the_next_one_heals(
