@@ -46,6 +46,7 @@ def build(
             also=also,
             run_id=run.run_id if run else None,
             dead_run_ids=run.dead_run_ids() if run else (),
+            require_current=run.require_current if run else lambda: None,
         )
     return build_side_file(settings, as_of=as_of, progress=progress, full_refresh=full_refresh, also=also)
 

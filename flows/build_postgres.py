@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from flows.built import build_models
 from flows.coverage import Coverage, Touched, landed_coverage, touched_since
+from flows.dbt_runner import DbtFailed
 from flows.failpoints import failpoint
 from flows.mirror import mirror
 from flows.progress import Progress
@@ -37,15 +38,19 @@ def build_generation(
     also: Iterable[date] = (),
     run_id: str | None = None,
     dead_run_ids: Collection[str] = (),
+    require_current: Callable[[], None] = lambda: None,
 ) -> Generation:
     """Bring schema raw of the warehouse and the unpublished generation to what has landed; not yet audited.
 
-    What dead runs left at work in the warehouse is ended first. Raises MirrorError, DbtFailed and what
-    the warehouse's connection raises.
+    What dead runs left at work in the warehouse is ended first; that this run is not one of them is asked
+    of `require_current` on every connection, once a newer run could end it, and by dbt before every model
+    (macros/require_current_run.sql). Raises MirrorError, DbtFailed, Fenced and what the warehouse's
+    connection raises.
     """
     import duckdb
 
     with closing(connect(settings, run_id=run_id)) as warehouse:
+        require_current()
         terminate_orphans(warehouse, dead_run_ids)
         failpoint("build.before_mirror")
         mirror(settings.landing_path, warehouse, progress=progress)
@@ -63,9 +68,15 @@ def build_generation(
     failpoint("build.after_remember")
     variables = {"touched": touched.variables} if touched else {}
     failpoint("build.before_models")
-    build_models(settings, generation, as_of=as_of, variables=variables, progress=progress, run_id=run_id)
+    try:
+        build_models(settings, generation, as_of=as_of, variables=variables, progress=progress, run_id=run_id)
+    except DbtFailed:
+        # of a run that a newer one took for dead, that is the reason
+        require_current()
+        raise
     failpoint("build.before_coverage")
     with closing(connect(settings, run_id=run_id)) as warehouse:
+        require_current()
         generation = write_coverage(warehouse, generation, wanted, run_id=run_id)
     failpoint("build.done")
     return generation

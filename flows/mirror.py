@@ -146,8 +146,8 @@ def mirror(
         story = " ".join(str(error).split())[:300]
         raise MirrorError(
             f"What has landed in {landing_path} could not be copied into schema raw of the warehouse: "
-            f"{type(error).__name__}: {story}. Nothing was changed there. Check the space left on the server "
-            "and that its role may create tables in schema raw, then run the night again."
+            f"{type(error).__name__}: {story}. Nothing was changed there. Check that the server "
+            "runs and has space, and that its role may create tables in schema raw, then run the night again."
         ) from None
     failpoint("mirror.committed")
     return report

@@ -160,6 +160,7 @@ def dbt_environment(settings: Settings, *, run_id: str | None = None) -> dict[st
         "ALMANAC_WAREHOUSE_NAME": parameters["dbname"],
         "ALMANAC_WAREHOUSE_SSLMODE": parameters.get("sslmode", "prefer"),
         "ALMANAC_WAREHOUSE_APPLICATION": application_name(run_id),
+        "ALMANAC_RUN_ID": run_id or "",
         "DBT_ENV_SECRET_ALMANAC_WAREHOUSE_PASSWORD": parameters.get("password", ""),
         "PGOPTIONS": session_options(parameters),
     }

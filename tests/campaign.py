@@ -18,6 +18,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psycopg
+
 from tests.crash_harness import (
     Nights,
     Scene,
@@ -62,9 +64,16 @@ def _campaign(engine: str, folder: Path, kills: int, chance: random.Random) -> i
         return _kill_nights(DuckDbTarget(folder / "empty"), folder, kills, chance)
     server = PostgresServer().start()
     try:
-        return _kill_nights(PostgresTarget.empty(folder / "empty", server), folder, kills, chance)
-    finally:
+        failed = _kill_nights(PostgresTarget.empty(folder / "empty", server), folder, kills, chance)
+    except BaseException:
         server.stop()
+        raise
+    if failed:
+        server.kill("fast")
+        print(f"the server's data is kept in {server.data_dir}", flush=True)
+    else:
+        server.stop()
+    return failed
 
 
 def _kill_nights(empty: Target, folder: Path, kills: int, chance: random.Random) -> int:
@@ -86,10 +95,10 @@ def _kill_nights(empty: Target, folder: Path, kills: int, chance: random.Random)
         asked += ["at random"] * chance.randrange(MOST_KILLS_IN_A_ROW)
         try:
             done = disturb(scene, target, asked, chance, night_seconds)
-        except (AssertionError, subprocess.TimeoutExpired) as error:
+        except (AssertionError, subprocess.TimeoutExpired, psycopg.Error) as error:
             failures += 1
             target.end_processes()
-            print(f"{cases:4} FAILED {', '.join(asked)}: {error}; kept in {target.data_dir}", flush=True)
+            print(f"{cases:4} FAILED {', '.join(asked)}: {error}; kept in {target.kept}", flush=True)
             where.update(asked)
             continue
         where.update(one.partition(":")[0] for one in done)

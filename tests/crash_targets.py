@@ -93,6 +93,11 @@ class Target(ABC):
             if not _NOTHING_LEFT.fullmatch(name) and not _LOGS_OF_COMMITTED.fullmatch(name)
         )
 
+    @property
+    def kept(self) -> str:
+        """Where a failed case can be looked at."""
+        return str(self.data_dir)
+
     def remove(self) -> None:
         shutil.rmtree(self.data_dir)
 
@@ -192,6 +197,10 @@ class PostgresTarget(Target):
     def copy_to(self, data_dir: Path) -> PostgresTarget:
         shutil.copytree(self.data_dir, data_dir)
         name = f"crash_{next(self._databases)}"
+        # nobody may be connected to what is copied
+        self.server.execute(
+            f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{self.database}'"
+        )
         self.server.execute(
             sql.SQL("create database {} template {}").format(
                 sql.Identifier(name), sql.Identifier(self.database)
@@ -208,17 +217,27 @@ class PostgresTarget(Target):
             return canonical_rows(connection, leave_out=LEFT_OUT)
 
     def leftovers(self) -> list[str]:
-        """Of dbt's helping tables too, and of sessions."""
+        """Of schemas and of dbt's helping tables too, and of sessions."""
+        schemas = self.server.execute(
+            "select 'schema ' || nspname from pg_namespace where nspname !~ "
+            "'^(raw|ops|public|information_schema|pg_(catalog|toast)|(gen_[ab]_)?(marts|reviews|compat)"
+            "|gen_[ab]_(kept|intermediate|staging)|pg_(toast_)?temp_[0-9]+)$'",
+            self.database,
+        )
         tables = self.server.execute(
             "select relnamespace::regnamespace || '.' || relname from pg_class "
-            "where relname ~ '__dbt_(tmp|backup)' or relnamespace::regnamespace::text ~ '^(dbt|public)'",
+            "where relname ~ '__dbt_' or relnamespace::regnamespace::text ~ '^(public|pg_(toast_)?temp)'",
             self.database,
         )
         sessions = self.server.execute(
             "select 'session ' || pid || ' of ' || application_name from pg_stat_activity "
             f"where datname = '{self.database}' and application_name like 'almanac%'"
         )
-        return [*super().leftovers(), *(name for (name,) in (*tables, *sessions))]
+        return [*super().leftovers(), *(name for (name,) in (*schemas, *tables, *sessions))]
+
+    @property
+    def kept(self) -> str:
+        return f"{self.data_dir} and database {self.database}"
 
     def remove(self) -> None:
         super().remove()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.canonical import canonical_differences
 from tests.crash_harness import (
     RUN_SECONDS,
     Nights,
@@ -24,12 +25,21 @@ from tests.crash_harness import (
     wait_until_stopped,
 )
 from tests.crash_targets import PostgresTarget, Target
-from tests.postgres_server import PostgresServer
+from tests.postgres_server import PostgresServer, StopMode
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 # Killed one after the other before the night may go through.
 KILLED_IN_A_ROW = ("mirror.table_copied:3", "dbt.node_done:20", "publish.views_replaced")
+
+# Where the server goes away under the night, and how.
+RESTARTED_AT: tuple[tuple[str, StopMode], ...] = (
+    ("mirror.table_copied:3", "fast"),
+    ("publish.views_replaced", "immediate"),
+)
+
+# Before it writes a generation, and while it does: its dbt goes on while it stands still.
+STOOD_STILL_AT = ("build.before_models", "dbt.node_done:20")
 
 
 @pytest.fixture(scope="module")
@@ -86,18 +96,41 @@ def test_a_night_survives_a_crash_of_the_server_or_fails_and_the_next_one_heals(
     require_recovery(scene, target)
 
 
-def test_a_night_that_stood_still_does_not_disturb_a_newer_one(scene: Scene, target: Target) -> None:
-    # in the build: its dbt goes on while it stands still
-    stalled = start(target, scene.night, "dbt.node_done:20=stop", LEASE_SECONDS="2")
-    wait_until_stopped(stalled)
-    time.sleep(3)
+def test_a_server_that_restarts_fails_the_night_and_the_next_one_heals(
+    scene: Scene, target: Target, server: PostgresServer
+) -> None:
+    for point, mode in RESTARTED_AT:
+        process = start(target, scene.night, f"{point}=stop")
+        wait_until_stopped(process)
+        server.restart(mode)
+        process.send_signal(signal.SIGCONT)
+        _, said = process.communicate(timeout=RUN_SECONDS)
+        assert process.returncode == 1, (point, said)
+        assert "Traceback" not in said, (point, said)
+        assert "unexpected error" not in said, (point, said)
+        assert "connection" in said.lower(), (point, said)
+        require_nobody_at_work(target)
+        assert target.seen() == scene.old, point
+    assert [one["outcome"] for one in target.runs()[1:]] == ["failed"] * len(RESTARTED_AT)
+    require_recovery(scene, target)
+
+
+def test_nights_that_stood_still_write_nothing_over_a_newer_one(scene: Scene, target: Target) -> None:
+    stalled = []
     with reader(target) as seen:
+        for point in STOOD_STILL_AT:
+            stalled.append(start(target, scene.night, f"{point}=stop", LEASE_SECONDS="2"))
+            wait_until_stopped(stalled[-1])
+            time.sleep(2.5)
         exit_code, said = run(target, scene.night)
         assert exit_code == 0, said
-        stalled.send_signal(signal.SIGCONT)
-        _, said = stalled.communicate(timeout=RUN_SECONDS)
-    assert stalled.returncode == 1, said
+        for point, process in zip(STOOD_STILL_AT, stalled, strict=True):
+            process.send_signal(signal.SIGCONT)
+            _, said = process.communicate(timeout=RUN_SECONDS)
+            assert process.returncode == 1, (point, said)
+            assert "A newer run" in said, (point, said)
     assert seen <= {scene.old, scene.new}
-    assert target.seen() == scene.new
-    assert [one["outcome"] for one in target.runs()[1:]] == ["crashed", "done"]
+    assert canonical_differences(scene.published, target.canonical()) == []
+    outcomes = [one["outcome"] for one in target.runs()[1:]]
+    assert outcomes == ["crashed"] * len(STOOD_STILL_AT) + ["done"]
     require_recovery(scene, target)
