@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 # Rows that are staged at a time, a longer day aside: it bounds the memory and the space of a landing.
-STAGED_ROWS = 250_000
+STAGED_ROWS = 120_000
 
 # DuckDB's shares of the memory; beyond them it spills to disk.
 LANDING_MEMORY = "180MB"
@@ -58,6 +58,7 @@ class Staging:
         self._connection.execute("set autoinstall_known_extensions = false")
         self._connection.execute("set enable_progress_bar = false")
         self._connection.execute(f"set memory_limit = '{STAGING_MEMORY}'")
+        self._connection.execute("set threads = 1")
         self._connection.execute(f"set temp_directory = {_quoted(folder / 'spilled')}")
 
     def close(self) -> None:

@@ -23,7 +23,10 @@ class LandingBusy(Busy, LandError):
 
 @contextmanager
 def transaction(landing_path: Path, *, memory_limit: str | None = None) -> Iterator[DuckDBPyConnection]:
-    """The landing database in one transaction that ends with the block, well or not at all."""
+    """The landing database in one transaction that ends with the block, well or not at all.
+
+    Under a memory limit it has one thread: each one that inserts holds row groups that it cannot spill.
+    """
     import duckdb
 
     connection = _open(landing_path)
@@ -37,6 +40,7 @@ def transaction(landing_path: Path, *, memory_limit: str | None = None) -> Itera
         connection.execute("set enable_external_file_cache = false")
         if memory_limit is not None:
             connection.execute(f"set memory_limit = '{memory_limit}'")
+            connection.execute("set threads = 1")
         connection.execute("begin")
         failpoint("land.begun")
         yield connection
