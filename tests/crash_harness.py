@@ -99,7 +99,13 @@ def start(target: Target, night: Night, failpoint: str = "", **settings: str) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever runs the tests in the background of a script ignores Ctrl-C, and so would the night.
+        preexec_fn=_hear_interrupts,
     )
+
+
+def _hear_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def run(target: Target, night: Night, failpoint: str = "", **settings: str) -> tuple[int, str]:
