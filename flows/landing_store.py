@@ -23,24 +23,14 @@ class LandingBusy(Busy, LandError):
 
 @contextmanager
 def transaction(landing_path: Path, *, memory_limit: str | None = None) -> Iterator[DuckDBPyConnection]:
-    """The landing database in one transaction that ends with the block, well or not at all.
-
-    Under a memory limit it has one thread: each one that inserts holds row groups that it cannot spill.
-    """
+    """The landing database in one transaction that ends with the block, well or not at all."""
     import duckdb
 
     connection = _open(landing_path)
     try:
-        # A text without an offset is then UTC. Nothing may be fetched to read a file.
-        connection.execute("set TimeZone = 'UTC'")
-        connection.execute("set autoinstall_known_extensions = false")
-        # DuckDB's own bar goes to stdout, where the answer is.
-        connection.execute("set enable_progress_bar = false")
+        configure(connection, memory_limit=memory_limit)
         # A file is read once, or written anew under its name.
         connection.execute("set enable_external_file_cache = false")
-        if memory_limit is not None:
-            connection.execute(f"set memory_limit = '{memory_limit}'")
-            connection.execute("set threads = 1")
         connection.execute("begin")
         failpoint("land.begun")
         yield connection
@@ -55,6 +45,19 @@ def transaction(landing_path: Path, *, memory_limit: str | None = None) -> Itera
     finally:
         # An open transaction is rolled back; a committed one is moved from the log into the file.
         connection.close()
+
+
+def configure(connection: DuckDBPyConnection, *, memory_limit: str | None) -> None:
+    """What every connection that lands is set to; under a memory limit (DuckDB's text) it has one thread."""
+    # A text without an offset is then UTC. Nothing may be fetched to read a file.
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set autoinstall_known_extensions = false")
+    # DuckDB's own bar goes to stdout, where the answer is.
+    connection.execute("set enable_progress_bar = false")
+    if memory_limit is not None:
+        connection.execute(f"set memory_limit = '{memory_limit}'")
+        # Each thread that inserts holds row groups that it cannot spill.
+        connection.execute("set threads = 1")
 
 
 def scalar(connection: DuckDBPyConnection, query: str) -> Any:

@@ -31,9 +31,9 @@ __all__ = ["OPEN_JOBS_CHECKSUM", "DayFingerprint", "OpenJobs", "PostgresSource",
 # The checksum of OpenJobs as DuckDB computes it, over the rows of raw.jobs of one day.
 OPEN_JOBS_CHECKSUM = "sum(cast('0x' || left(md5(job_id), 15) as bigint))"
 
-# Bytes of text that are typed at a time. A process that lands 1.5 M calls with DuckDB at 128 MB peaks at
-# 392 MB of memory; with twice as much at a time, 461 MB (2026-11-23).
-BATCH_BYTES = 8 << 20
+# Bytes of text that are typed at a time. A process that lands a million calls peaks at 444 MB of memory; with
+# twice as much at a time at 471 MB, no sooner (2026-11-24).
+BATCH_BYTES = 4 << 20
 
 # Seconds that a statement may take beyond its timeout before the connection is cut.
 GRACE_SECONDS = 30.0

@@ -7,7 +7,6 @@ never stops looking. What differs between the engines is in `tests.crash_targets
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,11 +19,10 @@ from pathlib import Path
 
 import duckdb
 
+from tests.almanac_command import ALMANAC, environment
 from tests.canonical import canonical_differences
 from tests.crash_targets import SEEN_BY, Target
 from tests.published import ROOT, TAPE
-
-ALMANAC = Path(sys.executable).with_name("almanac")
 
 # Rows of the tape before this are not landed, so that a night is short.
 FIRST_ROW_AT = datetime(2026, 11, 9)
@@ -84,28 +82,20 @@ def write_platform(folder: Path, as_of: datetime) -> Night:
 
 def start(target: Target, night: Night, failpoint: str = "", **settings: str) -> subprocess.Popen[str]:
     """Begin a night in a process of its own."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ALMANAC_")}
     if failpoint:
         settings["FAILPOINT"] = failpoint
     return subprocess.Popen(
-        [str(ALMANAC), "--quiet", *night.arguments],
-        env={
-            **environment,
-            **target.environment,
-            **{f"ALMANAC_{name}": value for name, value in settings.items()},
-        },
+        # Whoever runs the tests in the background of a script ignores Ctrl-C, and so would the night.
+        ["env", "--default-signal=INT", str(ALMANAC), "--quiet", *night.arguments],
+        env=environment(
+            **target.environment, **{f"ALMANAC_{name}": value for name, value in settings.items()}
+        ),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Whoever runs the tests in the background of a script ignores Ctrl-C, and so would the night.
-        preexec_fn=_hear_interrupts,
     )
-
-
-def _hear_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def run(target: Target, night: Night, failpoint: str = "", **settings: str) -> tuple[int, str]:

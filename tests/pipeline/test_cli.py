@@ -20,6 +20,7 @@ from flows.locking import only_writer
 from flows.query import Format, csv_cell, run_query
 from flows.settings import Settings
 from flows.status import read_status
+from tests.almanac_command import environment as inherited
 
 ROOT = Path(__file__).resolve().parents[2]
 AS_OF = "2026-11-23T02:00:00"
@@ -28,11 +29,11 @@ AS_OF = "2026-11-23T02:00:00"
 def almanac(
     *arguments: str, data_dir: Path, stdin: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ALMANAC_")}
+    own = {"PYTHONPATH": str(ROOT), "ALMANAC_DATA_DIR": str(data_dir)}
     return subprocess.run(
         [sys.executable, "-m", "flows.cli", *arguments],
         cwd=data_dir,
-        env={**inherited, "PYTHONPATH": str(ROOT), "ALMANAC_DATA_DIR": str(data_dir), **environment},
+        env=inherited(**own | environment),
         input=stdin,
         capture_output=True,
         text=True,

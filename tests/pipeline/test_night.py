@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
-import sys
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -20,23 +18,20 @@ from flows.progress import SilentProgress
 from flows.publish import publish
 from flows.published_night import remember_published
 from flows.settings import Settings
+from tests.almanac_command import ALMANAC, environment
 from tests.canonical import canonical_differences, canonical_rows
 from tests.crash_harness import write_platform
 from tests.crash_targets import LEFT_OUT
 from tests.published import TAPE, TAPE_AS_OF, Published
 
-ALMANAC = Path(sys.executable).with_name("almanac")
 # Texts of the tape that land redacts: a provider's key in a URL, and a masked key.
 SECRETS = (b"mock-gemini-key-not-real", b"sk-mock-*")
 
 
 def almanac(data_dir: Path, *arguments: str, zone: str = "UTC") -> subprocess.CompletedProcess[str]:
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("ALMANAC_") and name != "TZ"
-    }
     return subprocess.run(
         [str(ALMANAC), "--data-dir", str(data_dir), "--quiet", *arguments],
-        env={**environment, "TZ": zone},
+        env=environment(TZ=zone),
         capture_output=True,
         text=True,
         timeout=600,
