@@ -9,7 +9,7 @@ deductions as (
         team_id,
         job_id,
         created_at,
-        row_number() over (partition by team_id, job_id order by ledger_position) as deduction_number
+        ledger_position
 
     from {{ ref('fct_credit_transactions') }}
     where
@@ -21,6 +21,20 @@ deductions as (
         )
         {%- endif %}
 
+),
+
+charged_again as (
+
+    select
+        team_id,
+        job_id,
+        min(ledger_position) as first_position
+
+    from deductions
+    where job_id is not null
+    group by team_id, job_id
+    having count(*) > 1
+
 )
 
 select
@@ -28,12 +42,17 @@ select
     deductions.team_id,
     deductions.job_id,
     jobs.outcome,
-    deductions.deduction_number
+    charged_again.first_position as first_charged_at_position
 
 from deductions
 
 left join {{ ref('fct_jobs') }} as jobs
     on deductions.job_id = jobs.job_id
+
+left join charged_again
+    on
+        deductions.team_id = charged_again.team_id
+        and deductions.job_id = charged_again.job_id
 
 left join {{ ref('audit_ledger') }} as breaks
     on
@@ -45,5 +64,5 @@ where
     and {{ is_touched('deductions.created_at', 'ledger') }}
     and (
         coalesce(jobs.outcome, 'missing') <> 'completed'
-        or (deductions.job_id is not null and deductions.deduction_number > 1)
+        or deductions.ledger_position > charged_again.first_position
     )
