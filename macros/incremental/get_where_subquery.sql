@@ -1,6 +1,5 @@
 {#-
-    What dbt's own tests of a model look at: after a partial build, the rows that it replaced
-    (of a view, those of the table under it, by the view's config `replaced`).
+    What dbt's own tests of a model look at: after a partial build, the rows that it replaced.
     The night of a full comparison looks at all of them again.
 -#}
 {%- macro get_where_subquery(relation) -%}

@@ -1,5 +1,5 @@
 {#- Grain: one row per ledger row: what people's queries call `credit_transactions`. -#}
-{{ config(materialized='view', replaced={'column': 'created_at', 'kind': 'ledger'}) }}
+{{ config(materialized='view') }}
 select
     transaction_id,
     team_id,

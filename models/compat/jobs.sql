@@ -1,5 +1,5 @@
 {#- Grain: one row per job: what people's queries call `jobs`. -#}
-{{ config(materialized='view', replaced={'column': 'created_at', 'kind': 'read'}) }}
+{{ config(materialized='view') }}
 select
     job_id,
     team_id,

@@ -1,5 +1,5 @@
 {#- Grain: one row per LLM call: what people's queries call `llm_calls`. -#}
-{{ config(materialized='view', replaced={'column': 'created_at', 'kind': 'read'}) }}
+{{ config(materialized='view') }}
 select
     call_id,
     job_id,

@@ -117,9 +117,8 @@ def test_every_public_models_key_is_tested(manifest: dict[str, Any], public_mode
         # columns of one model, row by row: as unique as that model, and dear to look at twice
         read = COLUMNS_OF_ONE_MODEL.fullmatch(code_of(model))
         key = keys.get(f"model.llm_almanac.{read['model']}") if read else None
-        return key is not None and set(key) <= {
-            column.strip(", \n") for column in code_of(model).split("\n    ")
-        }
+        columns = {line.strip(" ,") for line in code_of(model).splitlines()}
+        return key is not None and set(key) <= columns
 
     unkeyed = names(
         public_models,
