@@ -65,7 +65,7 @@ def _copy_published(landing: duckdb.DuckDBPyConnection, touched: Touched | None)
         "coalesce(max(calendar_date) filter (is_complete) + 1, min(calendar_date)) "
         "from published.marts.dim_dates"
     )
-    usage, restatements = _names(PUBLISHED_USAGE), _names(PUBLISHED_RESTATEMENTS)
+    usage, restatements = column_names(PUBLISHED_USAGE), column_names(PUBLISHED_RESTATEMENTS)
     is_rebuilt = "true"
     if touched is not None:
         is_rebuilt = " or ".join(
@@ -87,5 +87,6 @@ def _copy_published(landing: duckdb.DuckDBPyConnection, touched: Touched | None)
     )
 
 
-def _names(columns: str) -> str:
+def column_names(columns: str) -> str:
+    """The names alone, of columns as they are written with their types."""
     return ", ".join(column.split()[0] for column in columns.replace("(28, 8)", "").split(","))

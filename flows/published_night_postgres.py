@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flows.coverage import Touched
-from flows.published_night import PUBLISHED_NIGHTS, PUBLISHED_RESTATEMENTS, PUBLISHED_USAGE
+from flows.published_night import (
+    PUBLISHED_NIGHTS,
+    PUBLISHED_RESTATEMENTS,
+    PUBLISHED_USAGE,
+    column_names,
+)
 from flows.settings import Settings
 from flows.warehouse_postgres import published_generation, store_errors
 
@@ -46,7 +51,7 @@ def _copy(connection: psycopg.Connection[Any], touched: Touched | None) -> None:
     ranges = ((None, None),) if touched is None else touched.days
     for first, end in ranges:
         connection.execute(
-            f"insert into raw.published_usage select {_names(PUBLISHED_USAGE)} "
+            f"insert into raw.published_usage select {column_names(PUBLISHED_USAGE)} "
             "from marts.team_usage_daily where is_complete "
             "and period_start_date >= coalesce(%(first)s::date, '-infinity') "
             "and period_start_date < coalesce(%(end)s::date, 'infinity')".encode(),
@@ -59,10 +64,6 @@ def _copy(connection: psycopg.Connection[Any], touched: Touched | None) -> None:
         "and known.measure = published.measure and known.restated_as_of = published.restated_as_of"
     )
     connection.execute(
-        f"insert into raw.published_restatements select {_names(PUBLISHED_RESTATEMENTS)} "
+        f"insert into raw.published_restatements select {column_names(PUBLISHED_RESTATEMENTS)} "
         "from marts.restatements".encode()
     )
-
-
-def _names(columns: str) -> str:
-    return ", ".join(column.split()[0] for column in columns.replace("(28, 8)", "").split(","))

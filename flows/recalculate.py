@@ -7,10 +7,8 @@ months already landed stay landed, and the next build of any kind brings them in
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
@@ -20,13 +18,13 @@ from pathlib import Path
 from flows.build import published_coverage
 from flows.built import Built
 from flows.coverage import start_of_day
-from flows.errors import AlmanacError, UsageError
+from flows.dry_run import copies
+from flows.errors import AlmanacError
 from flows.landing_scope import DayRange
 from flows.nightly import AUDIT, BUILD, PUBLISH, Night, Step, land_step
 from flows.periods import Days, Month
 from flows.preflight import require_room
 from flows.settings import Settings
-from flows.warehouse import open_published
 from flows.warehouse_postgres import connect
 
 SHOWN_CHANGES = 40
@@ -83,10 +81,8 @@ def recalculate(
     With `dry_run` all of it happens to copies, which are then removed. `team_id` limits what is reported,
     not what is rebuilt. Raises what the steps of a night raise.
     """
-    if dry_run and night.settings.target == "postgres":
-        raise UsageError("A dry run is not possible with ALMANAC_TARGET=postgres. Leave --dry-run out.")
     require_room(night.settings, night.source if isinstance(night.source, Path) else None)
-    with _copies(night.settings) if dry_run else _itself(night.settings) as settings:
+    with copies(night.settings, days) if dry_run else nullcontext(night.settings) as settings:
         night.settings = settings
         night.also = tuple(days)
         for month in _months(days):
@@ -97,9 +93,10 @@ def recalculate(
             night.run.phase(step.name)
             perform(step, night)
         side_file = night.built if dry_run else settings.warehouse_path
-        return RecalculationReport(
-            days, team_id, dry_run, _changes(settings, side_file, night, days, team_id)
-        )
+        changes = _changes(settings, side_file, night.as_of, days)
+    return RecalculationReport(
+        days, team_id, dry_run, tuple(change for change in changes if team_id in (None, change.team_id))
+    )
 
 
 def _land(night: Night, *, days: Days) -> None:
@@ -119,43 +116,37 @@ def _months(days: Days) -> Iterator[Days]:
         first = end
 
 
-def _changes(
-    settings: Settings, warehouse: Built | None, night: Night, days: Days, team_id: str | None
-) -> tuple[Change, ...]:
-    query = (
-        "select team_id, cast(period_start_date as varchar), measure, old_value, new_value, cause "
-        f"from marts.restatements where restated_as_of = timestamp '{night.as_of}' "
-        f"and period_start_date >= date '{days.first}' and period_start_date < date '{days.end}' "
-        "order by period_start_date, team_id, measure"
-    )
+# What this run restates; what the night it repeats had restated already is no change.
+_CHANGES = """
+select
+  restated.team_id, cast(restated.period_start_date as varchar), restated.measure,
+  case when told.measure is null then restated.old_value else told.new_value end, restated.new_value,
+  restated.cause
+from {marts}.restatements as restated
+left join {raw}.published_restatements as told
+  on told.team_id = restated.team_id and told.period_start_date = restated.period_start_date
+  and told.measure = restated.measure and told.restated_as_of = restated.restated_as_of
+where restated.restated_as_of = timestamp '{as_of}'
+  and restated.period_start_date >= date '{days.first}' and restated.period_start_date < date '{days.end}'
+  and (told.measure is null or told.new_value is distinct from restated.new_value)
+order by restated.period_start_date, restated.team_id, restated.measure
+"""
+
+
+def _changes(settings: Settings, warehouse: Built | None, as_of: datetime, days: Days) -> list[Change]:
     if settings.target == "postgres":
+        query = _CHANGES.format(marts="marts", raw="raw", as_of=as_of, days=days)
         with closing(connect(settings)) as connection:
-            rows = connection.execute(query.encode()).fetchall()
-    else:
-        assert isinstance(warehouse, Path)
-        with closing(open_published(warehouse)) as connection:
-            rows = connection.execute(query).fetchall()
-    return tuple(Change(*row) for row in rows if team_id in (None, row[0]))
+            return [Change(*row) for row in connection.execute(query.encode()).fetchall()]
+    import duckdb
 
-
-@contextmanager
-def _itself(settings: Settings) -> Iterator[Settings]:
-    yield settings
-
-
-@contextmanager
-def _copies(settings: Settings) -> Iterator[Settings]:
-    """A data folder beside the real one, with copies of what a night reads and writes."""
-    folder = settings.build_dir / f"dry-run-{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        for path in (settings.landing_path, settings.warehouse_path):
-            if path.is_file():
-                shutil.copyfile(path, folder / path.name)
-        yield settings.model_copy(update={"data_dir": folder})
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    assert isinstance(warehouse, Path)
+    query = _CHANGES.format(marts="warehouse.marts", raw="landing.raw", as_of=as_of, days=days)
+    with duckdb.connect() as both:
+        for name, path in (("warehouse", warehouse), ("landing", settings.landing_path)):
+            quoted = str(path).replace("'", "''")
+            both.execute(f"attach '{quoted}' as {name} (read_only)")
+        return [Change(*row) for row in both.execute(query).fetchall()]
 
 
 def last_published(settings: Settings) -> datetime:
