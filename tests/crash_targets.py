@@ -166,13 +166,14 @@ class DuckDbTarget(Target):
 
 
 class PostgresTarget(Target):
-    """A warehouse in a database of a server."""
+    """A warehouse in a database of a server, whose role owns the database and may do nothing else there."""
 
     name = "postgres"
     scene_of: ClassVar = {"land.before_created": 0}
     other_modules = ("build_duckdb.py", "publish.py")
 
     _databases = count(1)
+    _ROLE: ClassVar = "almanac"
 
     def __init__(self, data_dir: Path, server: PostgresServer, database: str) -> None:
         super().__init__(data_dir)
@@ -182,9 +183,18 @@ class PostgresTarget(Target):
     @classmethod
     def empty(cls, data_dir: Path, server: PostgresServer) -> PostgresTarget:
         """Without any night."""
-        database = f"crash_{next(cls._databases)}"
-        server.create_database(database)
-        return cls(data_dir, server, database)
+        if not server.execute(f"select from pg_roles where rolname = '{cls._ROLE}'"):
+            server.execute(f"create role {cls._ROLE} login password '{cls._ROLE}'")
+        target = cls(data_dir, server, f"crash_{next(cls._databases)}")
+        target._create_database("template0")
+        return target
+
+    def _create_database(self, template: str) -> None:
+        self.server.execute(
+            sql.SQL("create database {} template {} owner {}").format(
+                *map(sql.Identifier, (self.database, template, self._ROLE))
+            )
+        )
 
     @property
     def environment(self) -> dict[str, str]:
@@ -192,21 +202,17 @@ class PostgresTarget(Target):
 
     @property
     def location(self) -> str:
-        return self.server.url(self.database)
+        return self.server.url(self.database, user=self._ROLE, password=self._ROLE)
 
     def copy_to(self, data_dir: Path) -> PostgresTarget:
         shutil.copytree(self.data_dir, data_dir)
-        name = f"crash_{next(self._databases)}"
         # nobody may be connected to what is copied
         self.server.execute(
             f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{self.database}'"
         )
-        self.server.execute(
-            sql.SQL("create database {} template {}").format(
-                sql.Identifier(name), sql.Identifier(self.database)
-            )
-        )
-        return PostgresTarget(data_dir, self.server, name)
+        copied = PostgresTarget(data_dir, self.server, f"crash_{next(self._databases)}")
+        copied._create_database(self.database)
+        return copied
 
     def runs(self) -> list[dict[str, Any]]:
         with psycopg.connect(self.location, row_factory=dict_row) as connection:
