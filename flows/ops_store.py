@@ -54,6 +54,14 @@ IDLE_SECONDS = 300
 # Held while the tables are made; any number that nobody else uses.
 _PREPARE_LOCK = 7_249_513_003
 
+# By SQLAlchemy's name of the engine.
+_REMEDIES = {
+    "sqlite": "Check the space left on its disk and its permissions. A damaged file may be moved away: it "
+    "holds only the list of runs.",
+    "postgresql": "Check ALMANAC_WAREHOUSE_URL, that its server answers and has space, and that its role may "
+    f"create and write schema {SCHEMA}.",
+}
+
 # "ops" is the schema's name on PostgreSQL, and no name at all in a SQLite file. All moments are naive UTC.
 metadata = MetaData(schema=SCHEMA)
 
@@ -142,9 +150,7 @@ class OpsStore:
                     f"Another run is writing to the ops store {self.place} ({story}). Try again in a minute."
                 ) from None
             raise AlmanacError(
-                f"The ops store {self.place} cannot be used: {story}. "
-                "Check the space left on its disk, its permissions, and that its server answers; a damaged "
-                "ops.db may be moved away, it holds only the list of runs."
+                f"The ops store {self.place} cannot be used: {story}. {_REMEDIES[self._engine.dialect.name]}"
             ) from None
 
     def prepare(self) -> None:
