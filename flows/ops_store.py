@@ -130,6 +130,19 @@ class OpsStore:
         with self._explained(), self._engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def at_once(self) -> Iterator[Connection]:
+        """Statements that the server commits one by one: whoever stands still between them holds no lock.
+
+        SQLite runs in the process that writes, so there it is a transaction. Raises what `transaction` does.
+        """
+        if self._engine.dialect.name != "postgresql":
+            with self.transaction() as connection:
+                yield connection
+            return
+        with self._explained(), self._engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
     def now(self, connection: Connection) -> datetime:
         """The store's own clock, naive UTC: the server's on PostgreSQL, so that hosts need not agree."""
         if connection.dialect.name == "postgresql":

@@ -137,7 +137,8 @@ class ClaimedRun:
 
     def renew(self) -> bool:
         """Give a sign of life; False when the run is no longer listed as running."""
-        with self._store.transaction() as connection:
+        # a process that is stopped while it renews must not keep its row from the run that takes over
+        with self._store.at_once() as connection:
             renewed = connection.execute(
                 update(runs)
                 .where(runs.c.run_id == self.run_id, runs.c.ended_at.is_(None))

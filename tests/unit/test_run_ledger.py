@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Engine, event, select, update
 
 from flows import ops_store
 from flows.errors import AlmanacError, Busy, Fenced
@@ -342,6 +342,28 @@ def test_a_live_run_renews_its_lease(settings: Settings) -> None:
     with pytest.raises(Busy), claimed_run(settings, kind="nightly"):
         pass
     holder.communicate(timeout=deadline)
+
+
+def test_a_run_that_stands_still_while_it_renews_keeps_its_row_from_nobody(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if settings.target == "duckdb":
+        pytest.skip("SQLite runs in the process that stands still")
+    monkeypatch.setattr(ops_store, "WAIT_SECONDS", 1)
+    written = []
+
+    def while_it_stands_still(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("UPDATE") and not written:
+            written.append(statement)
+            change(settings, message="written by another run")
+
+    with claimed_run(settings, kind="nightly") as run:
+        event.listen(Engine, "after_cursor_execute", while_it_stands_still)
+        try:
+            assert run.renew()
+        finally:
+            event.remove(Engine, "after_cursor_execute", while_it_stands_still)
+        assert [row.message for row in rows(settings)] == ["written by another run"]
 
 
 def test_nobody_claims_while_something_is_published(
