@@ -350,7 +350,7 @@ def test_a_run_that_stands_still_while_it_renews_keeps_its_row_from_nobody(
     if settings.target == "duckdb":
         pytest.skip("SQLite runs in the process that stands still")
     monkeypatch.setattr(ops_store, "WAIT_SECONDS", 1)
-    written = []
+    written: list[str] = []
 
     def while_it_stands_still(_: object, __: object, statement: str, *___: object) -> None:
         if statement.startswith("UPDATE") and not written:
