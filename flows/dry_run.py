@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from flows.warehouse import Reader
 
-# Rows that are in memory at once.
+# Rows that are on their way at once; the client holds those of the days besides.
 BATCH_ROWS = 20_000
 
 _DATES = "calendar_date date, is_complete boolean, reporting_timezone varchar"

@@ -107,6 +107,18 @@ def test_a_broken_law_publishes_nothing_and_is_named_with_its_rows(own_copy: Set
     assert side_file.exists(), "the failed build is kept for a look"
 
 
+def test_a_strange_call_in_place_of_one_of_the_source_breaks_law_1(own_copy: Settings) -> None:
+    side_file = build_side_file(own_copy, as_of=TAPE_AS_OF, progress=SilentProgress())
+    with duckdb.connect(str(side_file)) as connection:
+        # counts, tokens and costs of its team and day are as before
+        connection.execute(
+            "update marts.fct_llm_calls set call_id = 'strange', created_at = created_at + interval 1 second "
+            "where call_id = (select min(call_id) from marts.fct_llm_calls where team_id = 'acme-docs')"
+        )
+    with pytest.raises(AuditFailed, match=r"law I1,[^\n]*: 1 rows break it\n *team_id=acme-docs"):
+        audit(side_file, own_copy, TAPE_AS_OF, is_thorough=True)
+
+
 def test_a_reader_of_the_old_night_is_not_disturbed_by_a_new_one(own_copy: Settings) -> None:
     side_file = own_copy.build_dir / "next" / "warehouse.duckdb"
     side_file.parent.mkdir(parents=True)

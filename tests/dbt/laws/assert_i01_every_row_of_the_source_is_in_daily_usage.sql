@@ -1,7 +1,7 @@
 -- I1: per team, the days add up to the rows: jobs, calls, tokens and cost, exactly.
 -- Of the touched days, like every law whose marts are rebuilt by period. Rows are counted, not distinct keys, and
--- facts are not looked up by key, each of which costs as much again on 20 M calls: a key that is there twice
--- breaks the unique tests of the facts, and one too few or of another team makes the counts differ.
+-- facts are not looked up by key, each of which costs as much again on 20 M calls: a key that is there twice breaks
+-- the unique tests of the facts, and a fact in place of another shows in the sum of the calls' instants.
 -- Returns the teams whose days and rows differ, with both.
 with
 
@@ -36,12 +36,13 @@ jobs as (
 
 ),
 
--- a call of the source counts, and what is known of it lies in its fact
+-- a call of the source counts; its fact takes its instant back and holds what is known of it
 call_rows as (
 
     select
         job_id,
         1 as call_count,
+        {{ microseconds_between("cast('1970-01-01' as timestamp)", 'created_at') }} as microseconds,
         cast(null as bigint) as total_tokens,
         cast(null as numeric(28, 8)) as provider_cost_usd,
         cast(null as numeric(28, 8)) as client_cost_usd
@@ -57,6 +58,7 @@ call_rows as (
     select
         job_id,
         0 as call_count,
+        -{{ microseconds_between("cast('1970-01-01' as timestamp)", 'created_at') }} as microseconds,
         total_tokens,
         provider_cost_usd,
         client_cost_usd
@@ -71,6 +73,7 @@ calls as (
     select
         coalesce(jobs.team_id, 'unassigned') as team_id,
         sum(call_rows.call_count) as call_count,
+        sum(call_rows.microseconds) as unmatched_microseconds,
         sum(call_rows.total_tokens) as total_tokens,
         sum(call_rows.provider_cost_usd) as provider_cost_usd,
         sum(call_rows.client_cost_usd) as client_cost_usd
@@ -103,6 +106,7 @@ select
     jobs.job_count as jobs_of_rows,
     days.call_count as calls_of_days,
     calls.call_count as calls_of_rows,
+    calls.unmatched_microseconds,
     days.client_cost_usd as client_cost_of_days,
     calls.client_cost_usd as client_cost_of_rows
 
@@ -120,6 +124,7 @@ left join calls
 where
     coalesce(days.job_count, 0) <> coalesce(jobs.job_count, 0)
     or coalesce(days.call_count, 0) <> coalesce(calls.call_count, 0)
+    or calls.unmatched_microseconds <> 0
     or coalesce(days.total_tokens, 0) <> coalesce(calls.total_tokens, 0)
     or coalesce(days.provider_cost_usd, 0) <> coalesce(calls.provider_cost_usd, 0)
     or coalesce(days.client_cost_usd, 0) <> coalesce(calls.client_cost_usd, 0)
