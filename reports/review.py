@@ -103,6 +103,8 @@ class Kpi:
     headline_position: int | None
     # is one of the metrics whose charts every review shows
     is_core: bool
+    # jobs or calls behind a rate, a percentile or a unit cost; None where the value is a count itself
+    observation_count: int | None = None
     points: tuple[Point, ...] = ()
 
 
