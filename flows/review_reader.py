@@ -26,7 +26,7 @@ Row = TypeVar("Row")
 # Periods that an error names; it says how many more there are.
 _SHOWN_PERIODS = 5
 
-# Each list of a review: its table, what a row becomes, its order. The order of equal rows must not be left open.
+# Each list of a review: its table, what a row becomes, and an order that leaves none open.
 _LISTS: tuple[tuple[str, str, type[Any], str], ...] = (
     ("kpis", "review_kpis", figures.Kpi, "metric_position"),
     ("trends", "review_trends", figures.TrendPoint, "metric, panel, position"),
@@ -240,4 +240,7 @@ def _no_review(connection: Reader, kind: Kind, period: Period, scope: Scope, *, 
         return f"{name} {reason}; no {kind.noun} is complete. Run `almanac nightly` when one has ended."
     listed = ", ".join(there.label for there in periods[:_SHOWN_PERIODS])
     more = f" and {len(periods) - _SHOWN_PERIODS} earlier ones" if len(periods) > _SHOWN_PERIODS else ""
-    return f"{name} {reason}. Complete {kind.noun}s are {listed}{more}; name one of them, or run `almanac nightly`."
+    return (
+        f"{name} {reason}. Complete {kind.noun}s are {listed}{more}; "
+        "name one of them, or run `almanac nightly`."
+    )

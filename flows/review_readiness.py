@@ -1,5 +1,7 @@
-"""When a review may go out: its period is closed, landed to its end, audited and published; never by the clock
-alone."""
+"""When a review may go out: its period is closed, landed to its end, audited and published.
+
+The clock alone never says so.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ def why_not_ready(connection: Reader, kind: Kind, period: Period) -> str | None:
         return f"{period.label} is not complete in the published data, which is as of {as_of} UTC"
     if not has_activity and len(rows) > 1 and rows[1][2]:
         return (
-            f"{period.label} is empty in the published data (no job, no call) although the {kind.noun} before "
+            f"{period.label} is empty in the published data (no job, no call), and the {kind.noun} before "
             "was not: the source may have lost its rows"
         )
     return None
