@@ -41,6 +41,8 @@ def examine(settings: Settings) -> list[Check]:
         "disk": _disk,
         "source": _source,
         "warehouse": _warehouse,
+        "recipients": _recipients,
+        "mail server": _mail_server,
     }
     results = []
     for name, check in checks.items():
@@ -158,16 +160,44 @@ def _nearest_existing(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
+def _recipients(settings: Settings) -> str:
+    from flows.recipients import load_recipients
+
+    if settings.recipients is None:
+        return "none: nothing is sent (ALMANAC_RECIPIENTS)"
+    recipients = load_recipients(settings.recipients)
+    if recipients.channel == "mail" and settings.smtp_url is None:
+        raise AlmanacError(
+            "The recipients file asks for mails, and ALMANAC_SMTP_URL is not set. Set it to the mail server."
+        )
+    if recipients.sender.unsubscribe_url and settings.link_secret is None:
+        raise AlmanacError(
+            "The recipients file has an unsubscribe_url, and ALMANAC_LINK_SECRET, which signs its links, is "
+            "not set. Set it to 32 random characters or more."
+        )
+    people = {address for part in recipients.reviews for address in part.to}
+    return f"{len(people)} people, channel {recipients.channel}"
+
+
+def _mail_server(settings: Settings) -> str:
+    from flows.mail_channel import parse_smtp_url
+
+    return "none" if settings.smtp_url is None else str(parse_smtp_url(settings.smtp_url))
+
+
 def _megabytes(size: int) -> str:
     return f"{size / 2**20:,.0f} MB"
 
 
 def effective_settings(settings: Settings) -> dict[str, str]:
     """Every setting as it is in force, secrets masked."""
-    return {
-        f"ALMANAC_{name.upper()}": masked(str(value)) if value is not None else "(not set)"
-        for name, value in settings
-    }
+
+    def shown(name: str, value: object) -> str:
+        if value is None:
+            return "(not set)"
+        return "***" if name == "link_secret" else masked(str(value))
+
+    return {f"ALMANAC_{name.upper()}": shown(name, value) for name, value in settings}
 
 
 def masked(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Where the project keeps what it knows about itself: runs and publications, now; probes and mails, later.
+"""Where the project keeps what it knows about itself: runs, publications, editions of reviews, mails.
 
 A SQLite file in the data folder, or schema `ops` of the warehouse for the postgres target. Owns the tables,
 their version, and the one way to write: a transaction that no other writer shares.
@@ -38,13 +38,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from flows.errors import AlmanacError, Busy
+from flows.ops_deliveries import DeliveryTables
 from flows.redaction import redact
 
 if TYPE_CHECKING:
     from flows.settings import Settings
 
 SCHEMA = "ops"
-VERSION = 1
+VERSION = 2
 
 # Seconds that a transaction waits for another one: all of them are short.
 WAIT_SECONDS = 10
@@ -56,8 +57,8 @@ _PREPARE_LOCK = 7_249_513_003
 
 # By SQLAlchemy's name of the engine.
 _REMEDIES = {
-    "sqlite": "Check the space left on its disk and its permissions. A damaged file may be moved away: it "
-    "holds only the list of runs.",
+    "sqlite": "Check the space left on its disk and its permissions. Restore a damaged file "
+    "from a backup: it holds what was mailed to whom, and moved away the last reviews are mailed again.",
     "postgresql": "Check ALMANAC_WAREHOUSE_URL, that its server answers and has space, and that its role may "
     f"create and write schema {SCHEMA}.",
 }
@@ -110,6 +111,9 @@ publications = Table(
     Column("begun_at", DateTime, nullable=False),
     Column("published_at", DateTime),
 )
+
+# since version 2
+deliveries = DeliveryTables(metadata)
 
 WRITER = "data"
 
@@ -173,7 +177,7 @@ class OpsStore:
                 _switch_to_wal(self._engine)
             with self._engine.begin() as connection:
                 found = _version(connection)
-                if found is None:
+                if found is None or found < VERSION:
                     _create(connection)
                 elif found > VERSION:
                     raise AlmanacError(
@@ -260,16 +264,20 @@ def _version(connection: Connection) -> int | None:
 
 
 def _create(connection: Connection) -> None:
+    """Make the tables, or those that came after the version that made the store; one transaction."""
     if connection.dialect.name == "postgresql":
         # two first runs at once: the second waits, then finds everything there
         connection.execute(select(func.pg_advisory_xact_lock(_PREPARE_LOCK)))
         if connection.scalar(text("select to_regnamespace(:name)"), {"name": SCHEMA}) is None:
             connection.execute(text(f"create schema {SCHEMA}"))
-        if _version(connection) is not None:
-            return
+    found = _version(connection)
+    if found is not None and found >= VERSION:
+        return
+    # versions so far only added tables; one that changes some must do it here
     metadata.create_all(connection)
     connection.execute(insert(schema_version).values(version=VERSION))
-    connection.execute(insert(writers).values(name=WRITER, token=0))
+    if found is None:
+        connection.execute(insert(writers).values(name=WRITER, token=0))
 
 
 def _switch_to_wal(engine: Engine) -> None:

@@ -44,6 +44,15 @@ class Settings(BaseSettings):
     warehouse_readers: str | None = None
     reporting_timezone: str = "UTC"
     nightly_cron: str = "30 2 * * *"
+    weekly_review_cron: str = "0 6 * * 1"
+    monthly_review_cron: str = "0 6 1 * *"
+    # who gets which review; without it nothing is sent
+    recipients: Path | None = None
+    # the mail server; it may hold a password
+    smtp_url: str | None = Field(default=None, repr=False)
+    smtp_ca_file: Path | None = None
+    # signs the links by which people unsubscribe
+    link_secret: str | None = Field(default=None, repr=False, min_length=32)
     # a run that gives no sign of life for so long has lost its turn; it gives one every sixth of it
     lease_seconds: float = Field(default=120, ge=1, le=86_400)
 
@@ -63,7 +72,7 @@ class Settings(BaseSettings):
             raise ValueError("it must be a URL such as postgresql://user@host:5432/name")
         return url
 
-    @field_validator("nightly_cron")
+    @field_validator("nightly_cron", "weekly_review_cron", "monthly_review_cron")
     @classmethod
     def _is_a_cron_line(cls, line: str) -> str:
         if not is_cron(line):
@@ -72,6 +81,11 @@ class Settings(BaseSettings):
                 "month, day of the week), such as 30 2 * * * for 02:30 UTC"
             )
         return line
+
+    @field_validator("recipients", "smtp_ca_file")
+    @classmethod
+    def _is_an_absolute_file(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
 
     @field_validator("data_dir")
     @classmethod
@@ -89,6 +103,11 @@ class Settings(BaseSettings):
     @property
     def reviews_dir(self) -> Path:
         return self.data_dir / "reviews"
+
+    @property
+    def outbox_dir(self) -> Path:
+        """Where the file channel writes messages."""
+        return self.data_dir / "outbox"
 
     @property
     def logs_dir(self) -> Path:

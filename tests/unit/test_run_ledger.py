@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, select, update
+from sqlalchemy import Engine, delete, event, func, insert, select, update
 
 from flows import ops_store
 from flows.errors import AlmanacError, Busy, Fenced
-from flows.ops_store import open_ops_store, publications, runs, schema_version
+from flows.ops_store import VERSION, deliveries, open_ops_store, publications, runs, schema_version
 from flows.run_ledger import Clock, claimed_run
 from flows.settings import Settings
 
@@ -127,15 +127,15 @@ def test_the_embedded_store_is_its_owners_alone_and_survives_a_power_cut(tmp_pat
 
 def test_a_store_of_a_newer_version_is_refused(settings: Settings) -> None:
     with open_ops_store(settings).transaction() as connection:
-        connection.execute(update(schema_version).values(version=2))
-    with pytest.raises(AlmanacError, match=r"version 2.* knows 1"), claimed_run(settings, kind="nightly"):
+        connection.execute(update(schema_version).values(version=3))
+    with pytest.raises(AlmanacError, match=r"version 3.* knows 2"), claimed_run(settings, kind="nightly"):
         pass
 
 
 def test_a_damaged_store_is_named_and_kept(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     settings.ops_path.write_bytes(b"no database" * 1000)
-    told = r"ops\.db .*may be moved away"
+    told = r"ops\.db .*from a backup"
     with pytest.raises(AlmanacError, match=told), claimed_run(settings, kind="nightly"):
         pass
     assert settings.ops_path.read_bytes().startswith(b"no database")
@@ -399,3 +399,20 @@ def test_the_time_of_a_store_is_naive_and_goes_on(settings: Settings) -> None:
         after = store.now(connection)
     assert before.tzinfo is None
     assert timedelta() <= after - before < timedelta(minutes=1)
+
+
+def test_a_store_of_the_first_version_gains_the_new_tables_and_keeps_its_runs(settings: Settings) -> None:
+    store = open_ops_store(settings)
+    with claimed_run(settings, kind="nightly"):
+        pass
+    with store.transaction() as connection:
+        for table in reversed(deliveries.all):
+            table.drop(connection)
+        connection.execute(delete(schema_version))
+        connection.execute(insert(schema_version).values(version=1))
+    upgraded = open_ops_store(settings)
+    with upgraded.transaction() as connection:
+        assert connection.scalar(select(func.max(schema_version.c.version))) == VERSION
+        assert connection.scalar(select(func.count()).select_from(runs)) == 1
+        for table in deliveries.all:
+            assert connection.scalar(select(func.count()).select_from(table)) == 0

@@ -1,0 +1,52 @@
+"""Where messages go: what every channel does, and how it says that it could not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A message for one recipient, as bytes of RFC 5322; where it goes besides."""
+
+    kind: str
+    scope: str
+    period: str
+    edition: int
+    recipient: str
+    message_id: str
+    content: bytes
+
+
+class TryLater(Exception):
+    """This message was not taken now and may be later."""
+
+
+class Refused(Exception):
+    """This message will never be taken."""
+
+
+class NobodyKnows(Exception):
+    """The message was handed over and nothing confirmed it: it may have arrived."""
+
+
+class ChannelDown(Exception):
+    """The channel takes nothing at all: no server, wrong password, no trustworthy connection."""
+
+
+class Channel(Protocol):
+    """One way out. `send` returns when the message is taken, and raises one of the above otherwise."""
+
+    name: str
+
+    def send(self, parcel: Parcel, handing_over: Callable[[], None]) -> None:
+        """Send; calls `handing_over` once, right before what makes the message the receiver's."""
+        ...
+
+    def was_taken(self, parcel: Parcel) -> bool | None:
+        """Whether a message that somebody may have sent has arrived; None where nobody can be asked."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,61 @@
+"""The channel that sends nothing: each message becomes an .eml file, which mail programs open."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from flows.channels import Parcel, TryLater
+from flows.review_scopes import parse_scope
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+class FileChannel:
+    """Writes below one folder, and nowhere else."""
+
+    name = "file"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path_of(self, parcel: Parcel) -> Path:
+        """Where a parcel is written: made of letters, digits, - and _ alone."""
+        who = _UNSAFE.sub("-", parcel.recipient)[:40].strip("-")
+        mark = hashlib.sha256(parcel.recipient.encode()).hexdigest()[:8]
+        issue = "" if parcel.edition == 1 else f"-edition-{parcel.edition}"
+        name = f"{parse_scope(parcel.scope).file_name}{issue}-to-{who}-{mark}.eml"
+        return self._folder / _UNSAFE.sub("-", parcel.kind) / _UNSAFE.sub("-", parcel.period) / name
+
+    def send(self, parcel: Parcel, handing_over: Callable[[], None]) -> None:
+        """Write the file whole or not at all; writing it again changes nothing."""
+        path = self.path_of(parcel)
+        handing_over()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(parcel.content)
+                os.replace(temporary, path)  # mkstemp's rights stay: a mail is its owner's alone
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+                raise
+        except OSError as error:
+            raise TryLater(f"{path} cannot be written: {error.strerror}") from error
+
+    def was_taken(self, parcel: Parcel) -> bool:
+        """Whether the file is there and whole."""
+        try:
+            return self.path_of(parcel).read_bytes() == parcel.content
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Nothing is held open."""

@@ -1,0 +1,329 @@
+"""The outbox: what is to be sent to whom, and what became of it.
+
+A row is one message for one recipient of one edition; a second row for the same cannot exist. Its states:
+`pending` (to be sent, perhaps later), `sending` (handed over, not yet confirmed), `sent`, `dead` (will never
+be taken), `unknown` (handed over, never confirmed). An unknown message is sent once more, after a while, with
+the same Message-ID and a mark in its subject; it is never dropped in silence, and never sent a third time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from flows.archive import keep_document, read_document
+from flows.channels import Channel, ChannelDown, NobodyKnows, Parcel, Refused, TryLater
+from flows.failpoints import failpoint
+from flows.ops_store import OpsStore, deliveries
+from flows.redaction import redact
+from flows.unsubscribes import is_unsubscribed
+
+outbox = deliveries.outbox
+
+HELD = "held"  # the kind of what operators are told; nobody unsubscribes from it
+
+LEASE = timedelta(minutes=15)  # longer than any message may take, its connection included
+GRACE = timedelta(minutes=15)  # before an unconfirmed message is sent once more
+FIRST_WAIT = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(hours=6)
+GIVE_UP_AFTER = timedelta(hours=24)
+DUPLICATE_MARK = b"[may be a duplicate] "
+
+_SUBJECT = re.compile(rb"(?im)^subject:[ ]?")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message to be put into the outbox."""
+
+    kind: str
+    scope: str
+    period: str
+    edition: int
+    recipient: str
+    channel: str
+    message_id: str
+    content: bytes
+
+
+@dataclass(slots=True)
+class DeliveryReport:
+    """What one run of a sender did."""
+
+    sent: int = 0
+    retried: int = 0
+    dead: int = 0
+    unknown: int = 0
+    # by channel: why it took nothing
+    channels_down: dict[str, str] = field(default_factory=dict)
+    # one line each, for operators
+    troubles: list[str] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        return not (self.dead or self.unknown or self.channels_down)
+
+    def __str__(self) -> str:
+        counts = [f"{self.sent} sent"]
+        for count, word in ((self.retried, "to try again"), (self.dead, "dead"), (self.unknown, "unknown")):
+            if count:
+                counts.append(f"{count} {word}")
+        lines = [", ".join(counts)]
+        lines += [f"channel {name} is down: {why}" for name, why in self.channels_down.items()]
+        return "\n".join([*lines, *self.troubles[:10]])
+
+
+def enqueue(connection: Connection, now: datetime, entries: Sequence[Delivery]) -> int:
+    """Put messages into the outbox, in the caller's transaction; one that is there already stays as it is.
+
+    Returns how many are new.
+    """
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    added = 0
+    for entry in entries:
+        statement = (
+            dialect.insert(outbox)
+            .values(
+                kind=entry.kind,
+                scope=entry.scope,
+                period=entry.period,
+                edition=entry.edition,
+                recipient=entry.recipient,
+                channel=entry.channel,
+                message_sha256=keep_document(connection, "message/rfc822", entry.content),
+                message_id=entry.message_id,
+                state="pending",
+                attempt_count=0,
+                is_resend=False,
+                due_at=now,
+                created_at=now,
+            )
+            .on_conflict_do_nothing()
+            .returning(outbox.c.delivery_id)
+        )
+        added += len(connection.execute(statement).fetchall())
+    return added
+
+
+def deliver(
+    store: OpsStore,
+    channels: Mapping[str, Channel],
+    *,
+    now: Callable[[Connection], datetime] | None = None,
+    grace: timedelta = GRACE,
+    limit: int = 100_000,
+) -> DeliveryReport:
+    """Send what is due, one message at a time; any number of senders may do so at once.
+
+    A channel that is down is left alone for the rest of the run, its rows as they were. `limit` bounds the
+    messages of one run, `now` is the clock (naive UTC; the store's own by default).
+    """
+    sender = _Sender(store, channels, now or store.now, grace)
+    try:
+        for _ in range(limit):
+            if not sender.send_one():
+                break
+    finally:
+        for channel in channels.values():
+            channel.close()
+    return sender.report
+
+
+def waiting(connection: Connection) -> dict[str, int]:
+    """How many rows are in each state."""
+    rows = connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state))
+    return {str(state): int(count) for state, count in rows}
+
+
+def entries(connection: Connection, *, state: str | None = None, limit: int = 1000) -> list[Any]:
+    """Rows of the outbox, newest first."""
+    query = select(outbox).order_by(outbox.c.delivery_id.desc()).limit(limit)
+    return list(connection.execute(query if state is None else query.where(outbox.c.state == state)))
+
+
+class _Sender:
+    """One sender's turn: claims a row, sends it, notes what came of it, and again."""
+
+    def __init__(
+        self,
+        store: OpsStore,
+        channels: Mapping[str, Channel],
+        now: Callable[[Connection], datetime],
+        grace: timedelta,
+    ) -> None:
+        self._store = store
+        self._channels = channels
+        self._now = now
+        self._grace = grace
+        self._holder = uuid.uuid4().hex
+        self.report = DeliveryReport()
+
+    def send_one(self) -> bool:
+        """Whether there was a row to work on."""
+        row = self._claim()
+        if row is None:
+            return False
+        failpoint("outbox.claimed")
+        channel = self._channels[row.channel]
+        if row.state == "sending":
+            self._settle_abandoned(row, channel)
+            return True
+        parcel = self._parcel(row)
+        if parcel is None:
+            return True
+        try:
+            channel.send(parcel, lambda: self._hand_over(row))
+        except ChannelDown as down:
+            self._set(row, state=row.state)
+            self.report.channels_down[row.channel] = str(down)
+        except TryLater as later:
+            self._retry(row, str(later))
+        except Refused as refused:
+            self._bury(row, str(refused))
+        except NobodyKnows as nobody:
+            self._doubt(row, str(nobody))
+        else:
+            failpoint("outbox.taken")
+            self._set(row, state="sent", sent_at=True, last_error=None)
+            self.report.sent += 1
+            failpoint("outbox.marked")
+        return True
+
+    def _claim(self) -> Any:
+        usable = [name for name in self._channels if name not in self.report.channels_down]
+        with self._store.transaction() as connection:
+            now = self._now(connection)
+            is_free = or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now)
+            # unknown: once more when its grace is over; abandoned while handed over: unknown from now on
+            is_due = or_(
+                and_(outbox.c.state == "pending", outbox.c.due_at <= now),
+                and_(outbox.c.state == "unknown", outbox.c.is_resend.is_(False), outbox.c.due_at <= now),
+                outbox.c.state == "sending",
+            )
+            query = (
+                select(outbox)
+                .where(outbox.c.channel.in_(usable), is_free, is_due)
+                .order_by(outbox.c.due_at, outbox.c.delivery_id)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            row = connection.execute(query).first()
+            if row is not None:
+                connection.execute(
+                    update(outbox)
+                    .where(outbox.c.delivery_id == row.delivery_id)
+                    .values(lease_until=now + LEASE, lease_holder=self._holder)
+                )
+            return row
+
+    def _parcel(self, row: Any) -> Parcel | None:
+        """What is sent; None when its recipient has left since."""
+        with self._store.transaction() as connection:
+            if row.kind != HELD and is_unsubscribed(connection, row.recipient, row.kind):
+                self._update(connection, row, state="dead", last_error="unsubscribed")
+                return None
+            content = read_document(connection, row.message_sha256)
+        if row.state == "unknown":
+            content = _SUBJECT.sub(lambda found: found[0] + DUPLICATE_MARK, content, count=1)
+        return Parcel(row.kind, row.scope, row.period, row.edition, row.recipient, row.message_id, content)
+
+    def _hand_over(self, row: Any) -> None:
+        """The last moment at which nothing has left; from here on a crash leaves a doubt."""
+        with self._store.transaction() as connection:
+            self._update(
+                connection,
+                row,
+                keep_lease=True,
+                state="sending",
+                attempt_count=row.attempt_count + 1,
+                is_resend=row.state == "unknown",
+            )
+        failpoint("outbox.handed_over")
+
+    def _settle_abandoned(self, row: Any, channel: Channel) -> None:
+        """A sender died between handing over and noting the answer."""
+        parcel = self._parcel(row)
+        was_taken = channel.was_taken(parcel) if parcel else None
+        if parcel is None:
+            return
+        if was_taken:
+            self._set(row, state="sent", sent_at=True)
+            self.report.sent += 1
+        elif was_taken is False:
+            self._set(row, state="pending", is_resend=False)
+        else:
+            self._doubt(row, "the sender ended before the server's answer was noted")
+
+    def _retry(self, row: Any, why: str) -> None:
+        attempt = row.attempt_count + 1
+        with self._store.transaction() as connection:
+            now = self._now(connection)
+            if now - row.created_at >= GIVE_UP_AFTER:
+                # what may have arrived stays in doubt
+                is_doubtful = row.state == "unknown"
+                self._update(
+                    connection,
+                    row,
+                    state=row.state if is_doubtful else "dead",
+                    is_resend=is_doubtful,
+                    attempt_count=attempt,
+                    last_error=redact(why),
+                )
+                self.report.unknown += is_doubtful
+                self.report.dead += not is_doubtful
+                self.report.troubles.append(f"{row.recipient}: given up after {attempt} attempts: {why}")
+                return
+            self._update(
+                connection,
+                row,
+                # a resend that is put off stays what it is
+                state="unknown" if row.state == "unknown" else "pending",
+                is_resend=False,
+                attempt_count=attempt,
+                due_at=now + _wait(row.delivery_id, attempt),
+                last_error=redact(why),
+            )
+        self.report.retried += 1
+
+    def _bury(self, row: Any, why: str) -> None:
+        self._set(row, state="dead", attempt_count=row.attempt_count + 1, last_error=redact(why))
+        self.report.dead += 1
+        self.report.troubles.append(f"{row.recipient}: {why}")
+
+    def _doubt(self, row: Any, why: str) -> None:
+        with self._store.transaction() as connection:
+            due_at = self._now(connection) + self._grace
+            self._update(connection, row, state="unknown", due_at=due_at, last_error=redact(why))
+        self.report.unknown += 1
+        self.report.troubles.append(f"{row.recipient}: nobody knows whether it arrived: {why}")
+
+    def _set(self, row: Any, **values: Any) -> None:
+        with self._store.transaction() as connection:
+            if values.pop("sent_at", False):
+                values["sent_at"] = self._now(connection)
+            self._update(connection, row, **values)
+
+    def _update(self, connection: Connection, row: Any, *, keep_lease: bool = False, **values: Any) -> None:
+        if not keep_lease:
+            values |= {"lease_until": None, "lease_holder": None}
+        connection.execute(
+            update(outbox)
+            # whoever lost the lease decides nothing any more
+            .where(outbox.c.delivery_id == row.delivery_id, outbox.c.lease_holder == self._holder)
+            .values(**values)
+        )
+
+
+def _wait(delivery_id: int, attempt: int) -> timedelta:
+    """Twice as long each time, a fifth more or less by the row, so that many do not come back at once."""
+    share = int(hashlib.sha256(f"{delivery_id} {attempt}".encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
+    seconds = min(FIRST_WAIT.total_seconds() * 2 ** min(attempt - 1, 20), LONGEST_WAIT.total_seconds())
+    return timedelta(seconds=seconds * (0.8 + 0.4 * share))

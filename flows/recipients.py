@@ -1,0 +1,206 @@
+"""The recipients file: whose reviews go to whom, how often, and from whom they come.
+
+YAML, read whole and checked whole: every mistake is told at once, with its line. Nothing is sent to anybody
+who is not in it; without the file nothing is sent at all.
+"""
+
+from __future__ import annotations
+
+import re
+from email.errors import MessageError
+from email.headerregistry import Address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from flows.errors import UsageError
+from flows.review_scopes import Kind, Scope, parse_scope
+
+LARGEST_FILE = 1_000_000  # bytes
+
+_LOCAL = re.compile(r"[^\s\x00-\x1f\x7f@,;:<>()\[\]\\\"]{1,64}")
+_DOMAIN = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
+
+
+def _address(text: str) -> str:
+    """A bare address, its domain in lower case."""
+    local, at, domain = text.rpartition("@")
+    if not at or "=?" in text or not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):
+        raise ValueError(f"{text[:80]!r} is not a mail address such as ann@example.com")
+    return f"{local}@{domain.lower()}"
+
+
+def _named_address(text: str) -> str:
+    """An address, perhaps with a name before it: LLM Almanac <almanac@example.com>."""
+    match = re.fullmatch(r"\s*(?P<name>[^<>\r\n\x00]*?)\s*<(?P<address>[^<>]+)>\s*", text)
+    if not match:
+        return _address(text.strip())
+    name = match["name"].strip('"')
+    if "=?" in name or not name.isprintable():
+        raise ValueError("the name before the address holds characters that a header must not")
+    try:
+        return str(Address(display_name=name, addr_spec=_address(match["address"])))
+    except (MessageError, ValueError) as error:
+        raise ValueError(f"{text[:80]!r} is not an address with a name: {error}") from None
+
+
+def _link(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme != "https" or not parts.hostname or not re.fullmatch(r"[!-~]+", text) or ">" in text:
+        raise ValueError("it must be a link such as https://almanac.example.com/unsubscribe")
+    return text
+
+
+def _scope(text: str) -> Scope:
+    try:
+        return parse_scope(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+MailAddress = Annotated[str, AfterValidator(_address)]
+Dates = Literal["en-GB", "en-US", "iso"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class SenderPart(_Part):
+    """From whom mails come, and how people leave."""
+
+    address: Annotated[str, AfterValidator(_named_address)] = Field(alias="from")
+    # the envelope's sender, where servers return what they cannot deliver
+    bounces: MailAddress
+    reply_to: MailAddress | None = None
+    # of Message-ID and List-Id
+    list_domain: Annotated[
+        str, Field(pattern=_DOMAIN.pattern.replace("(?=.{1,253}$)", "^") + "$", max_length=253)
+    ]
+    unsubscribe_url: Annotated[str, AfterValidator(_link)] | None = None
+    unsubscribe_mailto: MailAddress | None = None
+
+
+class ReviewPart(_Part):
+    """One scope's reviews and who gets them."""
+
+    scope: Annotated[str, AfterValidator(lambda text: str(_scope(text)))]
+    to: Annotated[list[MailAddress], Field(min_length=1, max_length=1000)]
+    send: Annotated[list[Kind], Field(min_length=1)] = [Kind.WEEKLY, Kind.MONTHLY]
+    dates: Dates = "en-GB"
+
+
+class Recipients(_Part):
+    """The whole file."""
+
+    sender: SenderPart
+    # file: .eml files in the data folder; mail: ALMANAC_SMTP_URL
+    channel: Literal["file", "mail"] = "file"
+    operators: list[MailAddress] = []
+    # which later editions of a restated period are sent
+    corrections: Literal["material", "all", "none"] = "material"
+    # what a tenant gets of a period in which it did nothing
+    quiet_periods: Literal["short", "none"] = "short"
+    reviews: list[ReviewPart] = []
+
+    @model_validator(mode="after")
+    def _nobody_twice(self) -> Recipients:
+        seen: set[tuple[str, str, str]] = set()
+        for part in self.reviews:
+            for address in part.to:
+                for kind in part.send:
+                    key = (part.scope, address.lower(), kind)
+                    if key in seen:
+                        raise ValueError(f"{address} would get the {kind} review of {part.scope} twice")
+                    seen.add(key)
+        return self
+
+    def scopes(self, kind: Kind) -> list[Scope]:
+        """Whose reviews of a kind somebody gets."""
+        return sorted({parse_scope(part.scope) for part in self.reviews if kind in part.send})
+
+    def of(self, kind: Kind, scope: Scope) -> list[tuple[str, str]]:
+        """Who gets a review: addresses, each with its locale of dates."""
+        return [
+            (address, part.dates)
+            for part in self.reviews
+            if part.scope == str(scope) and kind in part.send
+            for address in part.to
+        ]
+
+
+def load_recipients(path: Path) -> Recipients:
+    """Read the file. Raises UsageError that names each mistake with its line."""
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"The recipients file {path} cannot be read: {error.strerror}. Correct ALMANAC_RECIPIENTS."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: byte {error.start} is not UTF-8. Save the file as UTF-8.") from None
+    if len(content) > LARGEST_FILE:
+        raise UsageError(f"{path} is larger than {LARGEST_FILE:,} bytes. Divide it, or look what is in it.")
+    try:
+        node = yaml.compose(text, Loader=_StrictLoader)
+        data = yaml.load(text, Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it cannot be read"
+        raise UsageError(f"{path}{line}: not YAML as expected: {problem}.") from None
+    except RecursionError:
+        raise UsageError(f"{path}: nested too deeply.") from None
+    try:
+        return Recipients.model_validate(data)
+    except ValidationError as error:
+        lines = [
+            f"  line {_line_of(node, detail['loc'])}: "
+            f"{'.'.join(str(part) for part in detail['loc']) or 'the file'}: "
+            f"{detail['msg'].removeprefix('Value error, ')}"
+            for detail in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise UsageError(
+            f"The recipients file {path} is wrong.\n" + "\n".join(lines) + "\nCorrect it; nothing was sent."
+        ) from None
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Safe YAML without aliases, which multiply, and without a key twice, of which one would be lost."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not taken", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{str(key.value)[:40]!r} is here twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+    """The line, from 1, of the deepest part of a location that is there."""
+    line = node.start_mark.line + 1 if node else 1
+    for part in location:
+        found = None
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == part), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            found = (node.value[part], node.value[part])
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
