@@ -57,9 +57,14 @@ def test_editions_are_found_by_what_they_are_of(store: OpsStore) -> None:
 def test_an_edition_is_issued_once_and_with_all_or_nothing(store: OpsStore) -> None:
     with store.transaction() as connection:
         keep_edition(connection, FIRST, [PAGE])
-    with pytest.raises(AlmanacError, match="UNIQUE"), store.transaction() as connection:
-        keep_edition(connection, replace(FIRST, scope="team:b"), [PAGE])
-        keep_edition(connection, FIRST, [PAGE])
+
+    def issue_both() -> None:
+        with store.transaction() as connection:
+            keep_edition(connection, replace(FIRST, scope="team:b"), [PAGE])
+            keep_edition(connection, FIRST, [PAGE])
+
+    with pytest.raises(AlmanacError, match="UNIQUE"):
+        issue_both()
     with store.transaction() as connection:
         assert newest_edition(connection, "weekly", "team:b", "2026-W47") is None
 
