@@ -109,6 +109,50 @@ def test_bars_stay_inside(
     check(charts.spread("k", "t", "d", now, before, third, minimum=D(1), maximum=top))
 
 
+steps = st.lists(st.tuples(labels, values), max_size=8)
+trend = st.lists(st.tuples(labels, values, values), max_size=12)
+
+
+@given(steps, labels)
+def test_a_bridge_stays_inside(drawn: list[tuple[str, charts.Value]], name: str) -> None:
+    check(charts.bridge("k", name, "d", drawn, figure=str, signed=str))
+
+
+@given(trend, trend, labels)
+def test_weeks_beside_months_stay_inside(
+    weeks: list[tuple[str, charts.Value, charts.Value]],
+    months: list[tuple[str, charts.Value, charts.Value]],
+    name: str,
+) -> None:
+    check(charts.six_twelve("k", name, "d", weeks, months, figure=str))
+
+
+def test_a_bridge_ends_where_its_steps_lead() -> None:
+    told = [("W46", D(100)), ("volume", D(20)), ("price", D(-30)), ("W47", D(90))]
+    root = check(charts.bridge("k", "t", "d", told, figure=str, signed=str))
+    tops = [float(bar.attrib["y"]) for bar in root.iter(f"{SVG}rect")]
+    bottoms = [float(bar.attrib["y"]) + float(bar.attrib["height"]) for bar in root.iter(f"{SVG}rect")]
+    assert tops[1] == pytest.approx(tops[2]), "the fall begins where the rise ended"
+    assert bottoms[1] == pytest.approx(tops[0]), "the rise begins at the first total"
+    assert bottoms[2] == pytest.approx(tops[3]), "the last total is where the fall ended"
+
+
+def test_a_bridge_that_does_not_start_at_zero_says_so() -> None:
+    tall = [("W46", D(640)), ("volume", D(20)), ("W47", D(660))]
+    assert "scale starts at" in charts.bridge("k", "t", "d", tall, figure=str, signed=str)
+    assert "scale starts at" not in charts.bridge(
+        "k", "t", "d", [("a", D(1)), ("b", D(9))], figure=str, signed=str
+    )
+
+
+def test_a_year_ago_is_dashed_and_a_missing_month_a_gap() -> None:
+    months = [(f"M{n}", D(n) if n != 5 else None, D(n)) for n in range(1, 13)]
+    picture = charts.six_twelve("k", "t", "d", [("W1", D(1), None)], months, figure=str)
+    root = check(picture)
+    assert len(list(root.iter(f"{SVG}polyline"))) == 2
+    assert "stroke-dasharray" in picture
+
+
 SHAPES: dict[str, list[charts.Value]] = {
     "constant": [D(5)] * 13,
     "one point": [D(5)],
