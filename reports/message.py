@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP, default
 from email.utils import format_datetime
+from typing import cast
 
 from reports import ReportError
 from reports.formats import safe_label
@@ -127,13 +128,11 @@ def _set_boundaries(message: EmailMessage, mail: Mail) -> None:
         digest.update(part.encode("utf-8"))
     seed = digest.hexdigest()[:24]
     number = 0
-    for part in message.walk():
+    for part in cast(Iterator[EmailMessage], message.walk()):
         if part.is_multipart():
             number += 1
             # "=_" begins no line of quoted-printable or base64
-            part.set_boundary(  # type: ignore[attr-defined]
-                f"=_almanac_{number}_{seed}"
-            )
+            part.set_boundary(f"=_almanac_{number}_{seed}")
 
 
 def _require_meant(built: bytes, meant: Mapping[str, str]) -> None:
