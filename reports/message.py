@@ -128,11 +128,11 @@ def _set_boundaries(message: EmailMessage, mail: Mail) -> None:
         digest.update(part.encode("utf-8"))
     seed = digest.hexdigest()[:24]
     number = 0
-    for part in cast(Iterator[EmailMessage], message.walk()):
-        if part.is_multipart():
+    for entity in cast(Iterator[EmailMessage], message.walk()):
+        if entity.is_multipart():
             number += 1
             # "=_" begins no line of quoted-printable or base64
-            part.set_boundary(f"=_almanac_{number}_{seed}")
+            entity.set_boundary(f"=_almanac_{number}_{seed}")
 
 
 def _require_meant(built: bytes, meant: Mapping[str, str]) -> None:
