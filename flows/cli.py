@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -18,16 +15,16 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from flows import PROJECT_DIR
+from flows.cli_context import AsOf, context, moment_of, progress_now, settings_now, writing
+from flows.cli_reviews import review_app
 from flows.errors import AlmanacError, UsageError
 
 if TYPE_CHECKING:
-    from flows.periods import Week
-    from flows.progress import Progress
-    from flows.run_ledger import ClaimedRun
     from flows.settings import Settings
     from flows.source_location import SourceLocation
 
 DEMO_SOURCE = PROJECT_DIR / "demo" / "platform-tape"
+DEMO_RECIPIENTS = PROJECT_DIR / "demo" / "recipients.yml"
 DEMO_AS_OF = "2026-11-23T00:00:00"
 
 # What the demo ends with, and the README shows.
@@ -58,19 +55,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-review_app = typer.Typer(help="Render the performance reviews.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(review_app, name="review")
-
-
-@dataclass
-class _Globals:
-    """The options before the command's name."""
-
-    data_dir: Path | None = None
-    quiet: bool = False
-
-
-_globals = _Globals()
 
 
 class QueryFormat(StrEnum):
@@ -84,10 +69,6 @@ class StatusFormat(StrEnum):
     json = "json"
 
 
-AsOf = Annotated[
-    str | None,
-    typer.Option(metavar="TIME", help="The moment to work as of, in UTC: 2026-11-23 or 2026-11-23T02:00:00."),
-]
 Source = Annotated[
     str | None,
     typer.Option(
@@ -111,24 +92,21 @@ def _options(
     ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")] = False,
 ) -> None:
-    _globals.data_dir = data_dir
-    _globals.quiet = quiet
+    context.data_dir = data_dir
+    context.quiet = quiet
 
 
 @app.command()
 def demo() -> None:
     """Run everything on the recorded demo platform."""
     from flows.nightly import nightly as run_nightly
-    from flows.periods import Week, parse_as_of
-    from flows.reviews import render_weekly
+    from flows.periods import parse_as_of
 
-    settings = _settings()
+    settings = settings_now().model_copy(update={"recipients": DEMO_RECIPIENTS})
     as_of = parse_as_of(DEMO_AS_OF)
-    week = Week.containing(as_of.date()).previous()
-    with _writing(settings, "demo", as_of) as run:
-        report = run_nightly(run, settings, as_of=as_of, source=DEMO_SOURCE, progress=_progress())
-        review = report.review or render_weekly(settings, week)
-    _tell_what_the_demo_made(settings, review.html_path, review.pdf_path)
+    with writing(settings, "demo", as_of) as run:
+        run_nightly(run, settings, as_of=as_of, source=DEMO_SOURCE, progress=progress_now())
+    _tell_what_the_demo_made(settings)
 
 
 @app.command()
@@ -140,19 +118,19 @@ def nightly(
         bool, typer.Option("--full-refresh", help="Build every period anew, not only those that changed.")
     ] = False,
 ) -> None:
-    """Land, build, audit, publish; then render the due review."""
-    moment = _moment(as_of)
-    settings = _settings()
+    """Land, build, audit, publish; then issue the reviews that are due, and send what waits."""
+    moment = moment_of(as_of)
+    settings = settings_now()
     location = _source(settings, source)
     from flows.nightly import nightly as run_nightly
 
-    with _writing(settings, "nightly", moment) as run:
+    with writing(settings, "nightly", moment) as run:
         report = run_nightly(
             run,
             settings,
             as_of=moment,
             source=location,
-            progress=_progress(),
+            progress=progress_now(),
             full_refresh=full_refresh,
             accept_deletes=accept_deletes,
         )
@@ -185,15 +163,15 @@ def recalculate(
     if (period is None) == (first is None) or (first is None) != (last is None):
         raise UsageError("Give one period, such as 2025-10, or both --from and --to.")
     days = parse_days(period or first or "", last)
-    settings = _settings()
+    settings = settings_now()
     location = _source(settings, source)
     from flows.nightly import Night
     from flows.recalculate import last_published
     from flows.recalculate import recalculate as run_recalculation
 
     moment = last_published(settings)
-    with _writing(settings, "recalculate", moment) as run:
-        night = Night(run, settings, moment, location, _progress(), accept_deletes=accept_deletes)
+    with writing(settings, "recalculate", moment) as run:
+        night = Night(run, settings, moment, location, progress_now(), accept_deletes=accept_deletes)
         report = run_recalculation(night, days, team_id=team, dry_run=dry_run)
     typer.echo(report)
 
@@ -201,19 +179,19 @@ def recalculate(
 @app.command()
 def land(as_of: AsOf = None, source: Source = None, accept_deletes: AcceptDeletes = False) -> None:
     """Copy what has changed in the source's tables, all or nothing."""
-    moment = _moment(as_of)
-    settings = _settings()
+    moment = moment_of(as_of)
+    settings = settings_now()
     location = _source(settings, source)
     from flows.land import land as run_land
     from flows.preflight import require_room
 
-    with _writing(settings, "land", moment) as run:
+    with writing(settings, "land", moment) as run:
         require_room(settings, location if isinstance(location, Path) else None)
         report = run_land(
             location,
             settings.landing_path,
             as_of=moment,
-            progress=_progress(),
+            progress=progress_now(),
             accept_deletes=accept_deletes,
             retention_days=settings.source_retention_days,
             lookback_days=settings.lookback_days,
@@ -231,21 +209,21 @@ def build(as_of: AsOf = None) -> None:
     from flows.periods import parse_as_of
 
     moment = parse_as_of(as_of) if as_of is not None else None
-    settings = _settings()
+    settings = settings_now()
     from flows.audit import audit
     from flows.build import build as run_build
     from flows.built import mark_audited
     from flows.preflight import require_room
 
-    with _writing(settings, "build", moment) as run:
+    with writing(settings, "build", moment) as run:
         require_room(settings)
         landed = _last_landing(settings)
         if landed is None:
             raise AlmanacError(f"Nothing has landed in {settings.data_dir} yet. Run `almanac land` first.")
         moment = moment or landed
-        built = run_build(settings, as_of=moment, progress=_progress(), run=run)
+        built = run_build(settings, as_of=moment, progress=progress_now(), run=run)
         run.phase("audit")
-        audit(built, settings, moment, progress=_progress(), run_id=run.run_id)
+        audit(built, settings, moment, progress=progress_now(), run_id=run.run_id)
         run.require_current()
         mark_audited(settings, built)
     typer.echo(built if isinstance(built, Path) else f"generation {built.name}")
@@ -254,42 +232,13 @@ def build(as_of: AsOf = None) -> None:
 @app.command()
 def publish() -> None:
     """Publish the newest build that passed its audit."""
-    settings = _settings()
+    settings = settings_now()
     from flows.built import newest_audited
     from flows.publish import publish as run_publish
 
-    with _writing(settings, "publish") as run:
+    with writing(settings, "publish") as run:
         published = run_publish(newest_audited(settings), settings, run=run)
     typer.echo(published)
-
-
-@review_app.command("weekly")
-def review_weekly(
-    week: Annotated[
-        str | None, typer.Argument(metavar="[WEEK]", help="An ISO week, such as 2026-W47.")
-    ] = None,
-    scope: Annotated[
-        str, typer.Option(metavar="SCOPE", help="Whose review; the platform's is the only one so far.")
-    ] = "platform",
-) -> None:
-    """Render the platform's review of one week.
-
-    Without WEEK, of the last complete one that is published.
-    """
-    from flows.periods import parse_week
-
-    chosen = parse_week(week) if week is not None else None
-    if scope != "platform":
-        raise UsageError(
-            f"There is no review of the scope {scope!r} yet. Leave --scope out, or give platform."
-        )
-    settings = _settings()
-    from flows.reviews import render_weekly
-
-    with _writing(settings, "review"):
-        review = render_weekly(settings, chosen or _last_complete_week(settings))
-    typer.echo(review.html_path)
-    typer.echo(review.pdf_path)
 
 
 # an SQL text may begin with a comment, which looks like an option
@@ -305,7 +254,7 @@ def query(
     from flows.query import run_query
 
     text = sys.stdin.read() if sql == "-" else sql
-    run_query(text, _settings(), output_format=output_format.value, out=sys.stdout, story=sys.stderr)
+    run_query(text, settings_now(), output_format=output_format.value, out=sys.stdout, story=sys.stderr)
 
 
 @app.command()
@@ -317,10 +266,10 @@ def status(
 
     Exits 1 when nothing is published, or when it is older than 26 hours.
     """
-    now = _moment(as_of)
+    now = moment_of(as_of)
     from flows.status import as_json, as_text, read_status
 
-    result = read_status(_settings(), now=now)
+    result = read_status(settings_now(), now=now)
     typer.echo(as_json(result) if output_format is StatusFormat.json else as_text(result))
     if result.is_stale:
         raise typer.Exit(1)
@@ -332,7 +281,7 @@ def doctor() -> None:
 
     Exits 1 when something is wrong, and says what to do.
     """
-    settings = _settings()
+    settings = settings_now()
     from flows.doctor import effective_settings, examine
 
     for name, value in effective_settings(settings).items():
@@ -352,51 +301,21 @@ def schedule(
         typer.Option("--with-server", help="Start a Prefect server on 127.0.0.1, and end it too."),
     ] = False,
 ) -> None:
-    """Run the nightly by schedule [ALMANAC_NIGHTLY_CRON, 02:30 UTC], shown in Prefect.
+    """Run the nightly and the reviews by schedule [ALMANAC_NIGHTLY_CRON, 02:30 UTC], shown in Prefect.
 
     Serves the deployments to the Prefect server at PREFECT_API_URL until it is stopped.
     """
-    settings = _settings()
+    settings = settings_now()
     _source(settings, None)  # a night without one fails; better told now
     from flows.deployments import schedule as serve_deployments
 
     serve_deployments(settings, with_server=with_server)
 
 
-def _settings() -> Settings:
-    from flows.settings import load_settings
-
-    return load_settings(_globals.data_dir)
-
-
-def _progress() -> Progress:
-    from flows.progress import ConsoleProgress, SilentProgress
-
-    return SilentProgress() if _globals.quiet else ConsoleProgress()
-
-
-def _moment(as_of: str | None) -> datetime:
-    """The one place of the program that looks at the clock."""
-    from flows.periods import parse_as_of
-
-    if as_of is None:
-        return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-    return parse_as_of(as_of)
-
-
 def _source(settings: Settings, source: str | None) -> SourceLocation:
     from flows.nightly import source_of
 
     return source_of(settings, source)
-
-
-@contextmanager
-def _writing(settings: Settings, kind: str, as_of: datetime | None = None) -> Iterator[ClaimedRun]:
-    """Be the data folder's only writer."""
-    from flows.locking import only_writer
-
-    with only_writer(settings, kind=kind, as_of=as_of) as run:
-        yield run
 
 
 def _last_landing(settings: Settings) -> datetime | None:
@@ -419,24 +338,13 @@ def _last_landing(settings: Settings) -> datetime | None:
     return None if row is None else row[0]
 
 
-def _last_complete_week(settings: Settings) -> Week:
-    from flows.reviews import complete_weeks
-    from flows.warehouse import open_warehouse
-
-    with closing(open_warehouse(settings)) as connection:
-        weeks = complete_weeks(connection)
-    if not weeks:
-        raise AlmanacError(
-            "No week is complete in the published data. Run `almanac nightly` after one has ended."
-        )
-    return weeks[0]
-
-
-def _tell_what_the_demo_made(settings: Settings, html_path: Path, pdf_path: Path) -> None:
-    command = "almanac" if _globals.data_dir is None else f"almanac --data-dir {settings.data_dir}"
+def _tell_what_the_demo_made(settings: Settings) -> None:
+    command = "almanac" if context.data_dir is None else f"almanac --data-dir {settings.data_dir}"
     typer.echo(f"Warehouse   {settings.warehouse_path}")
-    typer.echo(f"Review      {html_path}")
-    typer.echo(f"            {pdf_path}")
+    for path in sorted(settings.reviews_dir.rglob("*.pdf")):
+        typer.echo(f"Review      {path} (.html)")
+    for path in sorted(settings.outbox_dir.rglob("*.eml")):
+        typer.echo(f"Mail        {path}")
     for title, sql in EXAMPLE_QUERIES.items():
         typer.echo(f'\n{title}\n  .venv/bin/{command} query "{sql}"')
 
@@ -473,10 +381,10 @@ def _keep_traceback(error: Exception) -> str:
     from flows.crash_log import keep_traceback
 
     try:
-        logs_dir = _settings().logs_dir
+        logs_dir = settings_now().logs_dir
     except AlmanacError:
         logs_dir = None
-    return keep_traceback(error, logs_dir, at=_moment(None))
+    return keep_traceback(error, logs_dir, at=moment_of(None))
 
 
 if __name__ == "__main__":

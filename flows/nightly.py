@@ -1,4 +1,4 @@
-"""The main job, step by step: land, build, audit, publish, render what is due.
+"""The main job, step by step: land, build, audit, publish, issue the reviews that are due, send them.
 
 The steps are written down once, in `STEPS`: the plain command calls them one after the other, the Prefect
 flow makes a task of each. A step reads what it needs from the `Night` and leaves there what it did.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
@@ -16,14 +16,16 @@ from flows.audit import AuditReport, audit
 from flows.build import build, published_coverage
 from flows.built import Built
 from flows.coverage import days_between, local_day
-from flows.errors import UsageError
+from flows.errors import AlmanacError, Busy, Fenced, UsageError
 from flows.land import LandReport, land
 from flows.landing_scope import DayRange
 from flows.periods import Week
 from flows.preflight import require_room
 from flows.progress import Progress
 from flows.publish import publish
-from flows.reviews import RenderedReview, complete_weeks, render_weekly, weekly_paths
+from flows.redaction import redact
+from flows.review_issue import require_all
+from flows.review_run import ReviewReport, hold_due, issue_due, send_outbox
 from flows.run_ledger import ClaimedRun
 from flows.settings import Settings
 from flows.source_location import SourceLocation, parse_source
@@ -50,7 +52,7 @@ class Night:
     audited: AuditReport | None = None
     published: str | None = None
     findings: tuple[tuple[str, int], ...] = ()
-    review: RenderedReview | None = None
+    reviews: ReviewReport = field(default_factory=ReviewReport)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class NightlyReport:
-    """What one night did; `review` is None when no week has closed since the last one rendered."""
+    """What one night did."""
 
     landed: LandReport
     audited: AuditReport
     findings: tuple[tuple[str, int], ...]
     published: str
-    review: RenderedReview | None
+    reviews: ReviewReport
     new_days: tuple[date, ...] = ()
 
     def __str__(self) -> str:
@@ -86,8 +88,7 @@ class NightlyReport:
         ]
         lines += [f"warning    {name}" for name in self.audited.warnings]
         lines += [f"finding    {rule}: {rows:,} rows (audit_findings)" for rule, rows in self.findings]
-        if self.review:
-            lines += [f"review     {self.review.html_path}", f"review     {self.review.pdf_path}"]
+        lines += self.reviews.lines()
         return "\n".join(lines)
 
 
@@ -148,23 +149,33 @@ def publish_step(night: Night) -> None:
 
 
 def review_step(night: Night) -> None:
-    """Render the last complete week's review unless it is there; note the audit's findings."""
+    """Issue the reviews that are due; note the audit's findings."""
     with closing(open_warehouse(night.settings)) as connection:
-        weeks: list[Week] = complete_weeks(connection)
         night.findings = tuple(
             connection.execute(
                 "select rule, cast(sum(actual) as bigint) from audit_findings "
                 "group by rule order by 2 desc, 1"
             ).fetchall()
         )
-    if weeks and not weekly_paths(night.settings, weeks[0]).pdf_path.exists():
-        night.review = render_weekly(night.settings, weeks[0])
+    night.reviews = issue_due(night.settings, night.as_of, night.progress)
+
+
+def deliver_step(night: Night) -> None:
+    """Send what waits in the outbox; what cannot be sent now stays there."""
+    night.reviews.delivered = send_outbox(night.settings)
 
 
 BUILD = Step("build", build_step)
 AUDIT = Step("audit", audit_step)
 PUBLISH = Step("publish", publish_step)
-STEPS = (Step("land", land_step), BUILD, AUDIT, PUBLISH, Step("review", review_step))
+STEPS = (
+    Step("land", land_step),
+    BUILD,
+    AUDIT,
+    PUBLISH,
+    Step("review", review_step),
+    Step("deliver", deliver_step),
+)
 
 
 def _directly(step: Step, night: Night) -> None:
@@ -179,13 +190,28 @@ def run_night(night: Night, perform: Callable[[Step, Night], None] = _directly) 
     require_room(night.settings, night.source if isinstance(night.source, Path) else None)
     for step in STEPS:
         night.run.phase(step.name)
-        perform(step, night)
+        try:
+            perform(step, night)
+        except (Busy, Fenced):
+            raise  # another run does the night
+        except Exception as error:
+            if night.published is None:
+                hold_due(night.settings, night.as_of, f"{step.name}: {_first_line(error)}")
+            raise
+    require_all(night.reviews.issued)
     assert night.landed is not None
     assert night.audited is not None
     assert night.published is not None
     return NightlyReport(
-        night.landed, night.audited, night.findings, night.published, night.review, night.new_days
+        night.landed, night.audited, night.findings, night.published, night.reviews, night.new_days
     )
+
+
+def _first_line(error: Exception) -> str:
+    """What failed, for people who cannot look into the log: no secret, no traceback."""
+    if not isinstance(error, AlmanacError):
+        return f"{type(error).__name__}; the log has the rest"
+    return redact(str(error).strip().splitlines()[0])[:300]
 
 
 def source_of(settings: Settings, option: str | None = None) -> SourceLocation:

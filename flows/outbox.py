@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from flows.archive import keep_document, read_document
+from flows.archive import Edition, keep_document, read_document
 from flows.channels import Channel, ChannelDown, NobodyKnows, Parcel, Refused, TryLater
 from flows.failpoints import failpoint
 from flows.ops_store import OpsStore, deliveries
@@ -28,6 +28,7 @@ from flows.unsubscribes import is_unsubscribed
 
 outbox = deliveries.outbox
 
+STATES = ("pending", "sending", "sent", "dead", "unknown")
 HELD = "held"  # the kind of what operators are told; nobody unsubscribes from it
 
 LEASE = timedelta(minutes=15)  # longer than any message may take, its connection included
@@ -147,6 +148,22 @@ def entries(connection: Connection, *, state: str | None = None, limit: int = 10
     """Rows of the outbox, newest first."""
     query = select(outbox).order_by(outbox.c.delivery_id.desc()).limit(limit)
     return list(connection.execute(query if state is None else query.where(outbox.c.state == state)))
+
+
+def deliveries_of(connection: Connection, edition: Edition) -> list[Any]:
+    """The rows of one edition, by recipient."""
+    return list(
+        connection.execute(
+            select(outbox)
+            .where(
+                outbox.c.kind == edition.kind,
+                outbox.c.scope == edition.scope,
+                outbox.c.period == edition.period,
+                outbox.c.edition == edition.edition,
+            )
+            .order_by(outbox.c.recipient)
+        )
+    )
 
 
 class _Sender:

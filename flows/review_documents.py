@@ -1,4 +1,4 @@
-"""One edition's documents and messages, made in a process of their own: the page, the PDF, the tables, the mails.
+"""One edition's documents and messages, made in a process of their own: page, PDF, tables, mails.
 
 Nothing here reads or writes anything: what comes in is drawn, and bytes come back. The same order gives the
 same bytes, whatever the machine, its clock, zone and locale.
@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING
 
+from flows.review_scopes import parse_scope
+
 if TYPE_CHECKING:
-    from reports.mail import MailParts
     from reports.review import Review
 
-# Bytes; what is larger is left out of mails, which say so: servers refuse much larger ones.
+# Bytes; what is larger stays out of mails, which say so: servers refuse much larger ones.
 LARGEST_ATTACHMENT = 5_000_000
+PICTURE_WIDTH = 1200  # pixels: shown 400 wide, three times as dense
 
 HTML, PDF, KPIS = "review.html", "review.pdf", "kpis.csv"
-MEDIA_TYPES = {HTML: "text/html", PDF: "application/pdf", KPIS: "text/csv", "mail.eml": "message/rfc822"}
-# As mails, lists and file names are read by people and sorted by machines.
-PICTURE_WIDTH = 1200  # pixels: 400 wide, three times as dense
+MEDIA_TYPES = {HTML: "text/html", PDF: "application/pdf", KPIS: "text/csv"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One recipient of an edition, and the headers by which it is left."""
+    """One recipient of an edition, and the headers by which one leaves."""
 
     address: str
     dates: str
@@ -45,12 +44,12 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be made of one review."""
+    """What is to be made of one review; scope and period as people write them."""
 
     review: Review
-    # whose and when, as the outbox names them
     scope: str
     period: str
+    # locales of dates; the first one is that of the files
     dates: tuple[str, ...]
     sender: Sender | None = None
     envelopes: tuple[Envelope, ...] = ()
@@ -90,7 +89,7 @@ class Documents:
 
 def make_documents(order: Order) -> Documents:
     """Draw the documents and write the messages. Raises ReportError for what cannot be drawn whole."""
-    from reports import render
+    from reports import render  # Jinja, and WeasyPrint's 0.6 s: only those who render pay
 
     files: list[Document] = []
     for dates in order.dates:
@@ -99,31 +98,38 @@ def make_documents(order: Order) -> Documents:
             files.append(Document(PDF, dates, render.render_pdf(order.review, dates=dates)))
     files.append(Document(KPIS, order.dates[0], render.kpis_csv(order.review)))
     pdfs = {file.dates: file.content for file in files if file.name == PDF}
-    messages = tuple(_message(order, envelope, pdfs.get(envelope.dates)) for envelope in order.envelopes)
+    pictures: dict[str, bytes] = {}
+    messages = tuple(
+        _message(order, envelope, pdfs.get(envelope.dates), pictures) for envelope in order.envelopes
+    )
     return Documents(tuple(files), messages)
 
 
-def _message(order: Order, envelope: Envelope, pdf: bytes | None) -> Message:
+def _message(order: Order, envelope: Envelope, pdf: bytes | None, drawn: dict[str, bytes]) -> Message:
     from reports import mail, message
+    from reports.png import png
 
     assert order.sender is not None, "an order with envelopes has a sender"
-    review = order.review
+    verdict = order.review.verdict
     attached = pdf if pdf is not None and len(pdf) <= LARGEST_ATTACHMENT else None
-    parts = mail.mail_parts(
-        review,
+    parts = mail.review_mail(
+        order.review,
         dates=envelope.dates,
-        unsubscribe_url=envelope.unsubscribe_url,
         has_pdf=attached is not None,
+        unsubscribe_url=envelope.unsubscribe_url,
     )
+    for picture in parts.pictures:
+        if picture.name not in drawn:  # the same for every recipient
+            drawn[picture.name] = png(picture.svg, width_px=PICTURE_WIDTH)
     identity = message.message_id(
         order.sender.list_domain,
-        review.verdict.review_kind,
+        verdict.review_kind,
         order.scope,
         order.period,
-        str(review.edition.number),
-        recipient=envelope.address,
+        order.review.edition.number,
+        envelope.address,
     )
-    built = message.build(
+    content = message.build(
         message.Mail(
             sender=order.sender.address,
             recipient=envelope.address,
@@ -131,40 +137,24 @@ def _message(order: Order, envelope: Envelope, pdf: bytes | None) -> Message:
             subject=parts.subject,
             html=parts.html,
             text=parts.text,
-            pictures=_pictures(parts),
+            pictures=tuple(
+                message.Picture(picture.name, drawn[picture.name], picture.alt) for picture in parts.pictures
+            ),
             attachments=(
-                (message.Attachment(_file_name(order), "application/pdf", attached),) if attached else ()
+                (message.Attachment(_file_name(order), MEDIA_TYPES[PDF], attached),) if attached else ()
             ),
             message_id=identity,
-            date=review.verdict.built_at_as_of,
+            date=verdict.built_at_as_of,
             headers={
-                "List-Id": f"<{review.verdict.review_kind}-review.{order.sender.list_domain}>",
+                "List-Id": f"<{verdict.review_kind}-review.{order.sender.list_domain}>",
                 "Auto-Submitted": "auto-generated",
                 **envelope.headers,
             },
         )
     )
-    return Message(envelope.address, identity, built)
+    return Message(envelope.address, identity, content)
 
 
 def _file_name(order: Order) -> str:
-    from flows.review_scopes import parse_scope
-
-    return (
-        f"{order.review.verdict.review_kind}-review-{order.period}-{parse_scope(order.scope).file_name}.pdf"
-    )
-
-
-def _pictures(parts: MailParts) -> tuple[object, ...]:
-    from reports import message
-
-    return tuple(message.Picture(name, _png(svg), alt) for name, svg, alt in parts.pictures)
-
-
-@cache
-def _png(svg: str) -> bytes:
-    from markupsafe import Markup
-
-    from reports.png import png
-
-    return png(Markup(svg), width_px=PICTURE_WIDTH)
+    scope = parse_scope(order.scope).file_name
+    return f"{order.review.verdict.review_kind}-review-{order.period}-{scope}.pdf"

@@ -120,7 +120,7 @@ def read_reviews(
             credits=tuple(credits.get(scope, ())),
             freshness=rows["freshness"][scope][0],
             provenance=_provenance(kpis, source),
-            **{name: tuple(rows[name].get(scope, ())) for name, *_ in _LISTS if name != "kpis"},
+            **{name: tuple(rows[name].get(scope, ())) for name, *_ in _LISTS if name != "kpis"},  # type: ignore[arg-type]
         )
         yield review
 

@@ -1,7 +1,6 @@
-"""Rendered reviews: reads schema `reviews` of the published warehouse, and only that, and writes the
-documents.
+"""Rendered reviews as files in the data folder, for whoever wants to look, without sending anything.
 
-Moves figures from rows into the report's own objects; decides nothing about them.
+Editions, mails and the archive are flows.review_issue's.
 """
 
 from __future__ import annotations
@@ -9,141 +8,139 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
+from flows.build import published_coverage
 from flows.errors import AlmanacError
 from flows.failpoints import failpoint
-from flows.periods import Week
-from flows.warehouse import Reader, open_warehouse
+from flows.progress import Progress, SilentProgress
+from flows.review_documents import HTML, PDF, Document, Documents, Order, make_documents
+from flows.review_reader import Source, read_reviews
+from flows.review_scopes import Kind, Period, Scope, parse_scope
+from flows.warehouse import open_warehouse
 
 if TYPE_CHECKING:
     from flows.settings import Settings
-    from reports.weekly import WeeklyReview
 
-Row = TypeVar("Row")
+FILE_DATES = "en-GB"  # of files; a recipient chooses their own
 
-# Weeks that an error names; it says how many more there are.
-_SHOWN_WEEKS = 5
+# Fewer are drawn in this process: starting others takes two seconds.
+ALONE_UP_TO = 2
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedReview:
     """Where the documents of one review are."""
 
+    scope: Scope
     html_path: Path
     pdf_path: Path
 
 
-def render_weekly(settings: Settings, week: Week) -> RenderedReview:
-    """Render the platform's review of `week` as HTML and PDF; same published figures, same bytes."""
-    from reports import ReportError, render  # Jinja, and WeasyPrint's 0.6 s: only those who render pay
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What came of an order: documents, or why there are none; `pdf_error`: they are without the PDF."""
 
+    order: Order
+    documents: Documents | None
+    error: str | None
+    pdf_error: str | None = None
+
+
+def render(
+    settings: Settings,
+    kind: Kind,
+    period: Period,
+    scopes: Sequence[Scope],
+    *,
+    progress: Progress | None = None,
+) -> list[RenderedReview]:
+    """Render the reviews of some scopes in one period; same published figures, same bytes.
+
+    Raises AlmanacError when any cannot be rendered whole, after the others are.
+    """
     with contextlib.closing(open_warehouse(settings)) as connection:
-        review = read_weekly(connection, week)
-    try:
-        html, pdf = render.render_weekly_html(review), render.render_weekly_pdf(review)
-    except ReportError as error:
-        raise AlmanacError(f"The review of {week.label} could not be rendered: {error}") from error
-    rendered = weekly_paths(settings, week)
-    failpoint("review.before_html")
-    _write(rendered.html_path, html.encode("utf-8"))
-    failpoint("review.before_pdf")
-    _write(rendered.pdf_path, pdf)
-    failpoint("review.done")
+        reviews = list(read_reviews(connection, kind, period, scopes, source_of_figures(settings)))
+    orders = [
+        Order(review, str(scope), period.label, (FILE_DATES,))
+        for scope, review in zip(scopes, reviews, strict=True)
+    ]
+    failures: list[str] = []
+    rendered: list[RenderedReview] = []
+    for drawn in draw_all(orders, progress or SilentProgress(), f"Rendering {period.label}"):
+        if drawn.documents is not None:
+            scope = parse_scope(drawn.order.scope)
+            rendered.append(write_documents(settings, kind, period, scope, drawn.documents.files))
+        if error := drawn.error or drawn.pdf_error:
+            failures.append(f"{drawn.order.scope}: {error}")
+    if failures:
+        raise AlmanacError(
+            f"{len(failures)} of {len(orders)} reviews of {period.label} could not be rendered whole: "
+            + "; ".join(failures[:5])
+        )
     return rendered
 
 
-def weekly_paths(settings: Settings, week: Week) -> RenderedReview:
-    """Where the documents of a week's review are written."""
-    folder = settings.reviews_dir / "weekly" / week.label
-    return RenderedReview(html_path=folder / "platform.html", pdf_path=folder / "platform.pdf")
+def draw_all(orders: Sequence[Order], progress: Progress, stage: str) -> Iterator[Drawn]:
+    """Draw every order, in their order, a failed PDF once more without it; one failure stops no other."""
+    with progress.stage(stage, len(orders)) as advance:
+        for drawn in _draw(orders):
+            if drawn.error is not None and drawn.order.with_pdf:
+                # the page and the mail may well be drawn without it
+                (second,) = _draw([replace(drawn.order, with_pdf=False)])
+                drawn = replace(second, pdf_error=drawn.error) if second.documents else drawn
+            advance(1, drawn.order.scope)
+            yield drawn
 
 
-def complete_weeks(connection: Reader) -> list[Week]:
-    """The weeks that can be reviewed, newest first."""
-    rows = _query(
-        connection,
-        "select period_start_date from warehouse.reviews.review_weekly_verdict "
-        "where is_complete order by period_start_date desc",
-    )
-    return [Week.containing(start_date) for (start_date,) in rows]
+def _draw(orders: Sequence[Order]) -> Iterable[Drawn]:
+    from reports import ReportError
+
+    if len(orders) <= ALONE_UP_TO:
+        for order in orders:
+            try:
+                yield Drawn(order, make_documents(order), None)
+            except ReportError as error:
+                yield Drawn(order, None, str(error))
+        return
+    from flows.render_workers import run_all
+
+    for result in run_all(orders, make_documents):
+        yield Drawn(result.job, result.value, result.error)
 
 
-def read_weekly(connection: Reader, week: Week) -> WeeklyReview:
-    """The figures of one week's review; an error that says which weeks there are when it has none."""
-    from reports import weekly
-
-    def rows(
-        table: str, row: type[Row], order_by: str, *, of_week: bool = True, without: str = ""
-    ) -> tuple[Row, ...]:
-        names = [field.name for field in fields(row) if field.name != without]  # type: ignore[arg-type]
-        found = _query(
-            connection,
-            f"select {', '.join(names)} from warehouse.reviews.{table} "
-            f"{'where period_start_date = ?' if of_week else ''} order by {order_by}",
-            [week.start_date] if of_week else [],
-        )
-        return tuple(row(**dict(zip(names, values, strict=True))) for values in found)
-
-    verdicts = rows("review_weekly_verdict", weekly.Verdict, "period_start_date")
-    if not verdicts or not verdicts[0].is_complete:
-        raise AlmanacError(_no_review(connection, week, is_open=bool(verdicts)))
-    points: dict[str, list[weekly.Point]] = {}
-    for metric, *values in _query(
-        connection,
-        "select metric, week_position, point_start_date, value "
-        "from warehouse.reviews.review_weekly_kpi_points "
-        "where period_start_date = ? order by metric, week_position",
-        [week.start_date],
-    ):
-        points.setdefault(metric, []).append(weekly.Point(*values))
-    return weekly.WeeklyReview(
-        verdict=verdicts[0],
-        kpis=tuple(
-            replace(kpi, points=tuple(points[kpi.metric]))
-            for kpi in rows("review_weekly_kpis", weekly.Kpi, "metric_position", without="points")
-        ),
-        drivers=rows(
-            "review_weekly_drivers",
-            weekly.Driver,
-            "case dimension when 'model' then 1 when 'team' then 2 else 3 end, list_position",
-        ),
-        models=rows("review_weekly_models", weekly.ModelRow, "list_position"),
-        teams=rows("review_weekly_teams", weekly.TeamRow, "list_position"),
-        job_types=rows("review_weekly_job_types", weekly.JobTypeRow, "list_position"),
-        errors=rows("review_weekly_errors", weekly.ErrorRow, "list_position"),
-        credits=rows("review_weekly_credits", weekly.CreditRow, "list_position", of_week=False),
-        latency=rows("review_weekly_latency", weekly.LatencyRow, "list_position"),
-        freshness=rows("review_weekly_freshness", weekly.Freshness, "period_start_date")[0],
-        findings=rows("review_weekly_findings", weekly.Finding, "affected_row_count desc, rule, table_name"),
+def source_of_figures(settings: Settings) -> Source:
+    """What every review of the published night has in common."""
+    coverage = published_coverage(settings)
+    return Source(
+        models_hash=coverage.models_fingerprint if coverage else "unknown",
+        program_version=version("llm-almanac"),
     )
 
 
-def _no_review(connection: Reader, week: Week, *, is_open: bool) -> str:
-    weeks = complete_weeks(connection)
-    reason = "is not over yet in the published data" if is_open else "is not in the published data"
-    if not weeks:
-        return f"Week {week.label} {reason}; no week is complete. Run `almanac nightly` when one has ended."
-    listed = ", ".join(there.label for there in weeks[:_SHOWN_WEEKS])
-    more = f" and {len(weeks) - _SHOWN_WEEKS} earlier ones" if len(weeks) > _SHOWN_WEEKS else ""
-    return (
-        f"Week {week.label} {reason}. Complete weeks are {listed}{more}; "
-        "name one of them, or run `almanac nightly`."
-    )
+def paths(settings: Settings, kind: Kind, period: Period, scope: Scope) -> RenderedReview:
+    """Where the documents of a review are written."""
+    folder = settings.reviews_dir / kind.value / period.label
+    return RenderedReview(scope, folder / f"{scope.file_name}.html", folder / f"{scope.file_name}.pdf")
 
 
-def _query(connection: Reader, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
-    import duckdb  # 0.1 s to import; only readers pay
-
-    try:
-        return connection.execute(sql, parameters or []).fetchall()
-    except duckdb.Error as error:
-        raise AlmanacError(
-            f"The published warehouse has no usable schema `reviews` ({str(error).splitlines()[0]}). "
-            "Run `almanac nightly` again; it replaces the warehouse."
-        ) from error
+def write_documents(
+    settings: Settings, kind: Kind, period: Period, scope: Scope, files: Sequence[Document]
+) -> RenderedReview:
+    """Put the files of one edition in place, each whole or not at all; those in the locale of files."""
+    where = paths(settings, kind, period, scope)
+    for file in files:
+        if file.dates != FILE_DATES:
+            continue
+        if file.name in (HTML, PDF):
+            failpoint("review.before_html" if file.name == HTML else "review.before_pdf")
+        _write(where.html_path.with_suffix(f".{file.name.partition('.')[2]}"), file.content)
+    failpoint("review.done")
+    return where
 
 
 def _write(path: Path, content: bytes) -> None:

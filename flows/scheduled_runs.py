@@ -46,8 +46,8 @@ class Outcome:
 
     @property
     def review_paths(self) -> tuple[Path, ...]:
-        review = self.night.review if self.night else None
-        return (review.html_path, review.pdf_path) if review else ()
+        rendered = self.night.reviews.issued.rendered if self.night else []
+        return tuple(path for review in rendered for path in (review.html_path, review.pdf_path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,10 @@ Number = Decimal | int
 
 _EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_LONG_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 _COMPACT = ((Decimal("1e12"), "T"), (Decimal("1e9"), "B"), (Decimal("1e6"), "M"))
 
 
@@ -124,6 +128,11 @@ def seconds(value: Number | None, missing: str = MISSING) -> str:
     return f"{_number(Decimal(value) / 3600, 1)}{THIN}h"
 
 
+def signed_count(value: Number | None, missing: str = MISSING) -> str:
+    """A change of a whole number, with its sign."""
+    return missing if value is None else _number(value, sign=True)
+
+
 def factor(value: Number | None, missing: str = MISSING) -> str:
     """A constant of a rule, without trailing zeros: 2.66."""
     return missing if value is None else f"{Decimal(value).normalize():f}"
@@ -139,6 +148,13 @@ def mean_figure(value: Number | None, unit: str) -> str:
     if value is None:
         return MISSING
     return average(value) if unit in ("count", "credits") else figure(value, unit)
+
+
+def short_figure(value: Number | None, unit: str) -> str:
+    """A metric's value where there is little room: money without cents from a hundred on."""
+    if value is not None and unit == "usd" and abs(Decimal(value)) >= 100:
+        return _number(value, 0, prefix="$")
+    return figure(value, unit)
 
 
 def limits(lower: Number | None, upper: Number | None, unit: str) -> str:
@@ -158,9 +174,14 @@ def change_figure(value: Number | None, change_kind: str) -> str:
     return signed_points(value) if change_kind == "points" else signed_percent(value)
 
 
-def day(value: date | None, missing: str = MISSING) -> str:
-    """21 Nov 2026."""
-    return missing if value is None else f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
+def day(value: date | None, missing: str = MISSING, *, dates: str = "en-GB") -> str:
+    """21 Nov 2026, Nov 21, 2026 or 2026-11-21, by the locale of dates."""
+    if value is None:
+        return missing
+    if dates == "iso":
+        return value.isoformat()[:10]
+    month = _MONTHS[value.month - 1]
+    return f"{month} {value.day}, {value.year}" if dates == "en-US" else f"{value.day} {month} {value.year}"
 
 
 def moment(value: datetime | None, missing: str = MISSING) -> str:
@@ -168,13 +189,34 @@ def moment(value: datetime | None, missing: str = MISSING) -> str:
     return missing if value is None else value.strftime("%Y-%m-%d %H:%M")
 
 
-def days_between(start: date, end: date) -> str:
-    """The days of a half-open period: 16–22 Nov 2026."""
+def days_between(start: date, end: date, *, dates: str = "en-GB") -> str:
+    """The days of a half-open period: 16–22 Nov 2026, Nov 16–22, 2026 or 2026-11-16 – 2026-11-22."""
     last = end - timedelta(days=1)
-    if (start.year, start.month) == (last.year, last.month):
-        return f"{start.day}{DASH}{day(last)}"
-    first = day(start) if start.year != last.year else day(start).rsplit(" ", 1)[0]
-    return f"{first} {DASH} {day(last)}"
+    is_one_month = (start.year, start.month) == (last.year, last.month)
+    if dates == "iso" or start.year != last.year:
+        return f"{day(start, dates=dates)} {DASH} {day(last, dates=dates)}"
+    month = _MONTHS[start.month - 1]
+    if dates == "en-US":
+        until = str(last.day) if is_one_month else f" {_MONTHS[last.month - 1]} {last.day}"
+        return f"{month} {start.day}{'' if is_one_month else ' '}{DASH}{until}, {last.year}"
+    if is_one_month:
+        return f"{start.day}{DASH}{day(last, dates=dates)}"
+    return f"{start.day} {month} {DASH} {day(last, dates=dates)}"
+
+
+def period_name(start: date, review_kind: str) -> str:
+    """2026-W47, or October 2026."""
+    return iso_week(start) if review_kind == "weekly" else f"{_LONG_MONTHS[start.month - 1]} {start.year}"
+
+
+def short_period(start: date, review_kind: str) -> str:
+    """W47 or Oct, where the year is clear from the page."""
+    return short_week(start) if review_kind == "weekly" else _MONTHS[start.month - 1]
+
+
+def short_month(start: date) -> str:
+    """Oct 26."""
+    return f"{_MONTHS[start.month - 1]} {start.year % 100:02d}"
 
 
 def iso_week(value: date) -> str:
@@ -229,6 +271,10 @@ _UNITS: dict[str, Callable[[Number | None], str]] = {
     "usd_unit": unit_usd,
 }
 
+DATES = ("en-GB", "en-US", "iso")
+# Filters that print dates, and so depend on their locale.
+DATED = {function.__name__: function for function in (day, days_between)}
+
 FILTERS = {
     function.__name__: function
     for function in (
@@ -245,6 +291,10 @@ FILTERS = {
         seconds,
         factor,
         figure,
+        signed_count,
+        period_name,
+        short_period,
+        short_month,
         mean_figure,
         limits,
         change_figure,

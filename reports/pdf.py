@@ -12,8 +12,9 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -26,7 +27,23 @@ _PACKAGES = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fontconfig"
 _MEDIA = {".css": "text/css", ".woff2": "font/woff2"}
 
 
-def write_pdf(html: str, *, assets: Mapping[str, bytes], fallback_font: Path, as_of: datetime) -> bytes:
+@dataclass(frozen=True, slots=True)
+class AttachedFile:
+    """A file that the document carries."""
+
+    name: str
+    description: str
+    content: bytes
+
+
+def write_pdf(
+    html: str,
+    *,
+    assets: Mapping[str, bytes],
+    fallback_font: Path,
+    as_of: datetime,
+    attachments: Sequence[AttachedFile] = (),
+) -> bytes:
     """The PDF of `html`, tagged.
 
     `assets` are what its `asset:` addresses may name, `fallback_font` (WOFF2) draws what the document's
@@ -34,8 +51,23 @@ def write_pdf(html: str, *, assets: Mapping[str, bytes], fallback_font: Path, as
     """
     with _ONE_AT_A_TIME, _closed_environment(as_of, fallback_font), _warnings() as warnings:
         weasyprint = _weasyprint()
+        moment = as_of.replace(tzinfo=UTC)
         pdf: bytes = weasyprint.HTML(string=html, base_url="asset:/", url_fetcher=_fetcher(assets)).write_pdf(
-            font_config=_font_configuration(), pdf_variant="pdf/ua-1", finisher=_scope_headers
+            font_config=_font_configuration(),
+            pdf_variant="pdf/ua-1",
+            finisher=_scope_headers,
+            attachments=[
+                # without its dates it would carry the present moment
+                weasyprint.Attachment(
+                    string=file.content,
+                    name=file.name,
+                    description=file.description,
+                    created=moment,
+                    modified=moment,
+                    relationship="Data",
+                )
+                for file in attachments
+            ],
         )
     if warnings:
         raise ReportError("WeasyPrint could not draw all of the document: " + "; ".join(warnings[:5]))

@@ -1,11 +1,11 @@
 {#-
-    Failures by team, job type and error class, for one period type.
+    Failures by team, job type and error class, for one period type; `by`: by these columns first.
 
     Failed jobs by the job's clock and class; failed calls by the call's; wasted cost is
     the client cost of every call of a failed job, by the call's clock and the job's class.
 -#}
-{%- macro error_breakdown_by_period(period_type) -%}
-{%- set keys = ['team_id', 'job_type', 'error_class'] -%}
+{%- macro error_breakdown_by_period(period_type, by=[]) -%}
+{%- set keys = by + ['team_id', 'job_type', 'error_class'] -%}
 {{ replaced_when_touched('period_start_date', period_type) }}
 with
 
@@ -19,9 +19,7 @@ failed_jobs as (
 
     select
         job_id,
-        team_id,
-        job_type,
-        error_class,
+        {{ keys | join(',\n        ') }},
         job_date
 
     from {{ ref('fct_jobs') }}
@@ -33,9 +31,7 @@ calls as (
 
     select
         job_id,
-        team_id,
-        job_type,
-        error_class,
+        {{ keys | join(',\n        ') }},
         is_failed,
         is_of_failed_job,
         client_cost_usd,
@@ -49,9 +45,7 @@ calls as (
 failures as (
 
     select
-        team_id,
-        job_type,
-        error_class,
+        {{ keys | join(',\n        ') }},
         {{ period_start('job_date', period_type) }} as period_start_date,
         1 as failed_jobs,
         0 as failed_calls,
@@ -64,9 +58,7 @@ failures as (
     union all
 
     select
-        team_id,
-        job_type,
-        error_class,
+        {{ keys | join(',\n        ') }},
         {{ period_start('call_date', period_type) }} as period_start_date,
         0 as failed_jobs,
         1 as failed_calls,
@@ -79,9 +71,9 @@ failures as (
     union all
 
     select
-        failed_jobs.team_id,
-        failed_jobs.job_type,
-        failed_jobs.error_class,
+        {%- for key in keys %}
+        failed_jobs.{{ key }},
+        {%- endfor %}
         {{ period_start('calls.call_date', period_type) }} as period_start_date,
         0 as failed_jobs,
         0 as failed_calls,

@@ -40,7 +40,7 @@ def bridge(
     signed: Callable[[Decimal], str],
 ) -> Markup:
     """From the first total over what was added and taken to the last total; the caller's steps add up."""
-    width, height, top, bottom = 520.0, 148.0, 20.0, 112.0
+    width, height, top, bottom = 660.0, 132.0, 16.0, 100.0
     known = [(label, number, source) for label, source in steps if (number := real(source)) is not None]
     bars: list[tuple[float, float]] = []
     level = 0.0
@@ -72,8 +72,8 @@ def bridge(
             marks.append(line(right, y(end), right + step * 0.32, y(end), MUTED, "c-text", 0.6))
         printed = (figure if is_total else signed)(Decimal(str(source)))
         middle = (left + right) / 2
-        marks.append(text_mark((middle, upper - 4), fit(printed, step, 10), 10, "middle", INK, "c-ink"))
-        marks.append(text_mark((middle, bottom + 14), fit(label, step, 10), 10, "middle"))
+        marks.append(text_mark((middle, upper - 4), fit(printed, step, 9), 9, "middle", INK, "c-ink"))
+        marks.append(text_mark((middle, bottom + 14), fit(label, step, 9), 9, "middle"))
     marks.append(line(0, bottom, width, bottom, RULE, "c-rule", 0.8))
     if base > 0:
         note = f"scale starts at {figure(Decimal(str(round(base, 2))))}"

@@ -1,0 +1,31 @@
+{#- The columns that say which review a row is of; `relation` qualifies them. -#}
+{%- macro review_keys(relation=none) -%}
+    {%- set prefix = relation ~ '.' if relation else '' -%}
+    {{ prefix }}review_kind,
+        {{ prefix }}scope_kind,
+        {{ prefix }}scope_id
+{%- endmacro -%}
+
+{#- Whether two relations are of one scope and kind of review; `period`: and of one period. -#}
+{%- macro same_review(left, right, period=true) -%}
+    {{ left }}.review_kind = {{ right }}.review_kind
+            and {{ left }}.scope_kind = {{ right }}.scope_kind
+            and {{ left }}.scope_id = {{ right }}.scope_id
+            {%- if period %}
+            and {{ left }}.period_start_date = {{ right }}.period_start_date
+            {%- endif %}
+{%- endmacro -%}
+
+{#- The kinds of review, each with its period type and the suffix of its marts. -#}
+{%- macro review_kinds() -%}
+    {{ return([('weekly', 'week'), ('monthly', 'month')]) }}
+{%- endmacro -%}
+
+{#- First day of the period before (steps: so many before) that of a review's row. -#}
+{%- macro earlier_period(start_date, review_kind, steps=1) -%}
+    cast(case {{ review_kind }}
+            {%- for kind, period_type in review_kinds() %}
+            when '{{ kind }}' then {{ start_date }} - interval '{{ steps }} {{ period_type }}'
+            {%- endfor %}
+        end as date)
+{%- endmacro -%}

@@ -1,0 +1,67 @@
+{#- Grain: one row per review of a complete period: how fresh each source of the scope is, and what is left out. -#}
+{%- set sources = [
+    ('job', 'fct_jobs'), ('call', 'fct_llm_calls'), ('ledger_row', 'fct_credit_transactions'),
+] -%}
+{%- set scopes = [('platform', none), ('organization', 'organization_id'), ('team', 'team_id')] -%}
+with
+
+newest as (
+
+    {% for source, relation in sources -%}
+    {%- set outer_last = loop.last -%}
+    {%- for scope_kind, key in scopes -%}
+    select
+        '{{ scope_kind }}' as scope_kind,
+        {{ key or "'platform'" }} as scope_id,
+        '{{ source }}' as source,
+        max(created_at) as newest_at
+
+    from {{ ref(relation) }}
+    {%- if key %}
+    group by {{ key }}
+    {%- endif %}
+    {% if not (outer_last and loop.last) %}union all{% endif %}
+    {% endfor -%}
+    {%- endfor %}
+
+),
+
+by_scope as (
+
+    select
+        scope_kind,
+        scope_id,
+        {%- for source, _ in sources %}
+        max(case when source = '{{ source }}' then newest_at end) as newest_{{ source }}_at
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+
+    from newest
+    group by scope_kind, scope_id
+
+),
+
+final as (
+
+    select
+        {{ review_keys('reviews') }},
+        reviews.period_start_date,
+        {%- for source, _ in sources %}
+        by_scope.newest_{{ source }}_at,
+        {%- endfor %}
+        cast(reviews.unpriced_call_count as bigint) as unpriced_call_count,
+        cast(reviews.open_job_count as bigint) as open_job_count,
+        {{ as_of() }} as built_at_as_of
+
+    from {{ ref('int_reviews') }} as reviews
+
+    left join by_scope
+        on
+            reviews.scope_kind = by_scope.scope_kind
+            and reviews.scope_id = by_scope.scope_id
+
+    where reviews.is_complete
+
+)
+
+select * from final

@@ -1,0 +1,87 @@
+{#- Grain: one row per review, dimension (team, job_type) and place: by client cost, then everything else as one. -#}
+
+{%- set listed = {'team': review_rule('listed_teams'), 'job_type': review_rule('listed_job_types')} -%}
+{%- set measures = [
+    'client_cost_usd', 'job_count', 'completed_job_count', 'failed_job_count', 'cancelled_job_count', 'credits_used',
+] -%}
+{%- set previous_measures = ['client_cost_usd', 'job_count'] -%}
+
+with
+
+team_parts as (
+
+    {{ beside_previous_period('team_id', measures, previous_measures, condition="reviews.scope_kind <> 'team'") }}
+
+),
+
+job_type_parts as (
+
+    {{ beside_previous_period('job_type', measures, previous_measures) }}
+
+),
+
+ranked as (
+
+    {% for dimension, count in listed.items() -%}
+    select
+        *,
+        '{{ dimension }}' as dimension,
+        {{ count }} as listed_count,
+        row_number() over (
+            partition by {{ review_keys() }}, period_start_date
+            order by client_cost_usd desc nulls last, job_count desc, part_name asc
+        ) as list_rank
+
+    from {{ dimension }}_parts
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+folded as (
+
+    select
+        {{ review_keys() }},
+        period_start_date,
+        dimension,
+        listed_count,
+        least(list_rank, listed_count + 1) as list_position,
+        max(case when list_rank <= listed_count then part_name end) as part_name,
+        count(*) as member_count,
+        {%- for measure in measures %}
+        sum({{ measure }}) as {{ measure }},
+        {%- endfor %}
+        {%- for measure in previous_measures %}
+        sum(previous_{{ measure }}) as previous_{{ measure }}{% if not loop.last %},{% endif %}
+        {%- endfor %}
+
+    from ranked
+    group by {{ review_keys() }}, period_start_date, dimension, listed_count, least(list_rank, listed_count + 1)
+
+),
+
+final as (
+
+    select
+        {{ review_keys('folded') }},
+        folded.period_start_date,
+        folded.dimension,
+        cast(folded.list_position as integer) as list_position,
+        case when folded.list_position <= folded.listed_count then 'member' else 'rest' end as row_kind,
+        cast(folded.member_count as integer) as member_count,
+        folded.part_name,
+        organizations.organization_name,
+        {{ review_cost_and_jobs('folded') }}
+
+    from folded
+
+    -- a job type, everything else, a team whose organization is not known
+    left join {{ ref('int_scope_organizations') }} as organizations
+        on
+            folded.scope_kind = 'platform'
+            and folded.dimension = organizations.scope_kind
+            and folded.part_name = organizations.scope_id
+
+)
+
+select * from final

@@ -1,0 +1,39 @@
+{#- Grain: one row per monthly review, month of the twelve up to it, and model called in it: its client cost. -#}
+with
+
+reviews as (
+
+    select
+        *,
+        {{ earlier_period('period_start_date', 'review_kind', review_rule('trend_months') - 1) }} as first_month
+
+    from {{ ref('int_reviews') }}
+    where
+        review_kind = 'monthly'
+        and is_complete
+
+),
+
+costs as (
+
+    select
+        {{ review_keys('reviews') }},
+        reviews.period_start_date,
+        parts.period_start_date as month_start_date,
+        parts.model,
+        coalesce(sum(parts.client_cost_usd), 0) as client_cost_usd
+
+    from reviews
+
+    inner join {{ ref('int_scope_parts') }} as parts
+        on
+            {{ same_review('reviews', 'parts', period=false) }}
+            and reviews.first_month <= parts.period_start_date
+            and reviews.period_start_date >= parts.period_start_date
+            and parts.part = 'calls'
+
+    group by {{ review_keys('reviews') }}, reviews.period_start_date, parts.period_start_date, parts.model
+
+)
+
+select * from costs

@@ -1,0 +1,53 @@
+{#-
+    Grain: one row per review that there can be: every period of the platform, open ones
+    included; of tenants the complete ones of the last weeks and months in which, or
+    before which, they did something.
+-#}
+with
+
+scope_periods as (
+
+    select
+        *,
+        dense_rank() over (
+            partition by review_kind, is_complete
+            order by period_start_date desc
+        ) as periods_back,
+        lag(has_row, 1, false) over (
+            partition by {{ review_keys() }}
+            order by period_start_date
+        ) as had_row
+
+    from {{ ref('int_scope_periods') }}
+
+),
+
+final as (
+
+    select
+        {{ review_keys() }},
+        period_start_date,
+        period_end_date,
+        previous_period_start_date,
+        is_complete,
+        is_comparable,
+        is_first,
+        job_count > 0 or call_count > 0 as has_activity,
+        open_job_count,
+        unpriced_call_count
+
+    from scope_periods
+    where
+        scope_kind = 'platform'
+        or (
+            is_complete
+            and (has_row or had_row)
+            and periods_back <= case review_kind
+                when 'weekly' then {{ review_rule('tenant_weeks') }}
+                else {{ review_rule('tenant_months') }}
+            end
+        )
+
+)
+
+select * from final

@@ -1,0 +1,36 @@
+{#- Grain: one row per kind of review, scope, job type, error class and period, and organization and team behind it. -#}
+{%- set kept = {
+    'weekly': ref('int_error_parts_by_week'),
+    'monthly': ref('int_error_parts_by_month'),
+} -%}
+with
+
+final as (
+
+    {% for kind, parts in kept.items() -%}
+    {%- set outer_last = loop.last -%}
+    {%- for scope_kind, key in [('platform', none), ('organization', 'organization_id'), ('team', 'team_id')] -%}
+    select
+        '{{ kind }}' as review_kind,
+        '{{ scope_kind }}' as scope_kind,
+        {{ key or "'platform'" }} as scope_id,
+        organization_id,
+        team_id,
+        job_type,
+        error_class,
+        period_start_date,
+        failed_job_count,
+        failed_call_count,
+        wasted_cost_usd
+
+    from {{ parts }}
+    {%- if key %}
+    where {{ key }} <> 'unassigned'
+    {%- endif %}
+    {% if not (outer_last and loop.last) %}union all{% endif %}
+    {% endfor -%}
+    {%- endfor %}
+
+)
+
+select * from final
