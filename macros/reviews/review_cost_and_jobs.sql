@@ -13,7 +13,7 @@
         cast({{ relation }}.credits_used as bigint) as credits_used
 {%- endmacro -%}
 
-{#- Client cost beside the week before; the change is a fraction, null where there was nothing to change. -#}
+{#- Client cost beside the period before; the change is a fraction, null where there was nothing to change. -#}
 {%- macro review_costs(relation) -%}
     {%- set cost = relation ~ '.client_cost_usd' -%}
     {%- set previous = relation ~ '.previous_client_cost_usd' -%}

@@ -1,0 +1,15 @@
+{#- The sum of a column over each review, as one measure of one list: for the test that lists add up. -#}
+{%- macro review_sum(relation, list, measure, column, condition='true') -%}
+    select
+        review_kind,
+        scope_kind,
+        scope_id,
+        period_start_date,
+        {{ list }} as list,
+        '{{ measure }}' as measure,
+        cast(coalesce(sum({{ column }}), 0) as numeric(28, 8)) as list_sum
+
+    from {{ relation }}
+    where {{ condition }}
+    group by review_kind, scope_kind, scope_id, period_start_date, {{ list }}
+{%- endmacro -%}
