@@ -82,14 +82,26 @@ def fit(text: str, width: float, size: float) -> str:
     return text if len(text) <= room else text[: room - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
+def text_width(text: str, size: float) -> float:
+    """The room that a text takes, by the rule of `fit`."""
+    return len(text) * 0.58 * size
+
+
+def stretches(series: Sequence[float | None], x: Scale, y: Scale) -> list[list[tuple[float, float]]]:
+    """The points of each unbroken run of known values."""
+    found: list[list[tuple[float, float]]] = [[]]
+    for index, value in enumerate(series):
+        if value is None:
+            found.append([])
+        else:
+            found[-1].append((x(index), y(value)))
+    return [run for run in found if run]
+
+
 def runs(series: Sequence[float | None], x: Scale, y: Scale, stroke: float, *, radius: float) -> list[Markup]:
     """One line for each unbroken run of weeks; a week alone is a dot, or it would not be seen."""
     marks: list[Markup] = []
-    run: list[tuple[float, float]] = []
-    for index, value in enumerate([*series, None]):
-        if value is not None:
-            run.append((x(index), y(value)))
-            continue
+    for run in stretches(series, x, y):
         if len(run) == 1 and radius == 0:
             marks.append(dot(*run[0], 1.2, ACTUAL, "c-actual"))
         if len(run) > 1:
@@ -102,7 +114,6 @@ def runs(series: Sequence[float | None], x: Scale, y: Scale, stroke: float, *, r
             )
         if radius > 0:
             marks += [dot(px, py, radius, ACTUAL, "c-actual") for px, py in run]
-        run = []
     return marks
 
 
@@ -140,6 +151,13 @@ def line(
 def dot(x: float, y: float, radius: float, fill: str, css: str) -> Markup:
     return Markup('<circle cx="{}" cy="{}" r="{}" fill="{}" class="{}"/>').format(
         coordinate(x), coordinate(y), coordinate(radius), fill, css
+    )
+
+
+def ring(x: float, y: float, radius: float, stroke: str, css: str) -> Markup:
+    """A hollow mark: here a value is missing, or stands alone among missing ones."""
+    return Markup('<circle cx="{}" cy="{}" r="{}" fill="none" stroke="{}" class="{}"/>').format(
+        coordinate(x), coordinate(y), coordinate(radius), stroke, css
     )
 
 

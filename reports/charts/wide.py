@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 
@@ -11,6 +13,7 @@ from markupsafe import Markup
 from reports.charts.marks import (
     ACTUAL,
     INK,
+    MEAN,
     MUTED,
     PREVIOUS,
     RULE,
@@ -21,12 +24,16 @@ from reports.charts.marks import (
     line,
     real,
     rect,
+    ring,
     runs,
+    stretches,
     svg,
     text_mark,
+    text_width,
 )
 
-# A bridge may begin above zero when its bars would else be slivers of two tall totals, and says so.
+# A bridge is cut where both totals and all between them are higher than this share of the highest level:
+# its contributions would else be slivers beside two tall bars.
 _CUT_ABOVE = 0.55
 
 
@@ -39,46 +46,70 @@ def bridge(
     figure: Callable[[Decimal], str],
     signed: Callable[[Decimal], str],
 ) -> Markup:
-    """From the first total over what was added and taken to the last total; the caller's steps add up."""
-    width, height, top, bottom = 660.0, 132.0, 16.0, 100.0
-    known = [(label, number, source) for label, source in steps if (number := real(source)) is not None]
-    bars: list[tuple[float, float]] = []
-    level = 0.0
-    for index, (_, number, _) in enumerate(known):
-        if index in (0, len(known) - 1):
-            bars.append((0.0, number))
+    """From the first total over what was added and taken to the last total; the caller's steps add up.
+
+    A step that is not known keeps its place and says so. The scale starts at 0, or the picture says where.
+    """
+    width, height, top, bottom = 660.0, 134.0, 16.0, 100.0
+    bars = _steps(steps)
+    ends = [end for bar in bars if bar is not None for end in bar if end != 0.0]
+    base = _base(ends)
+    y = Scale(min([base, *ends]), max([base, *ends]), bottom, top)
+    column = width / max(len(steps), 1)
+    marks = [line(0, y(base), width, y(base), RULE, "c-rule", 0.8)]
+    joint: tuple[float, float] | None = None  # the right edge of the bar before, and where it ended
+    for index, ((label, source), bar) in enumerate(zip(steps, bars, strict=True)):
+        left, middle, deep = (index + 0.16) * column, (index + 0.5) * column, 0.68 * column
+        marks.append(text_mark((middle, bottom + 14), fit(label, column, 10), 10, "middle"))
+        if bar is None:
+            marks.append(text_mark((middle, y(base) - 4), fit("not known", column, 10), 10, "middle"))
+            joint = None
+            continue
+        start, end = bar
+        if joint is not None:
+            marks.append(line(joint[0], y(joint[1]), left, y(joint[1]), MUTED, "c-text", 0.6))
+        upper, lower = y(max(start, end)), y(min(start, end))
+        upper = min(upper, lower - 0.8)  # a contribution of nothing is still a step
+        is_total = index in (0, len(steps) - 1)
+        is_grey = index == 0 or (not is_total and end < start)
+        colour, css = (PREVIOUS, "c-previous") if is_grey else (ACTUAL, "c-actual")
+        marks.append(rect(left, upper, deep, lower - upper, colour, css))
+        printed = (figure if is_total else signed)(Decimal(str(source)))
+        marks.append(text_mark((middle, upper - 4), fit(printed, column, 10), 10, "middle", INK, "c-ink"))
+        joint = (left + deep, end)
+    if base > 0:
+        note = f"scale starts at {figure(Decimal(str(base)))}"
+        marks.append(text_mark((0, height - 6), fit(note, width, 10), 10))
+    return svg(key, title, finding, width, height, marks, "bridge")
+
+
+def _steps(steps: Sequence[tuple[str, Value]]) -> list[tuple[float, float] | None]:
+    """Where each step's bar starts and ends; None where one of the two is not known."""
+    bars: list[tuple[float, float] | None] = []
+    level: float | None = None
+    for index, (_, source) in enumerate(steps):
+        number = real(source)
+        if index in (0, len(steps) - 1):
+            bars.append(None if number is None else (0.0, number))
             level = number
+        elif number is None or level is None:
+            # what comes after an unknown step stands nowhere until the last total
+            bars.append(None)
+            level = None
         else:
             bars.append((level, level + number))
             level += number
-    ends = [end for pair in bars for end in pair if end != 0.0]
-    lowest, highest = min([0.0, *ends]), max([0.0, *ends])
-    base = lowest
-    if lowest == 0.0 and ends and min(ends) > _CUT_ABOVE * highest:
-        base = min(ends) - (highest - min(ends)) * 0.35
-        base = max(base, 0.0)
-    y = Scale(base, highest, bottom, top)
-    step = width / max(len(known), 1)
-    marks: list[Markup] = []
-    for index, ((label, number, source), (start, end)) in enumerate(zip(known, bars, strict=True)):
-        left, right = index * step + step * 0.16, (index + 1) * step - step * 0.16
-        upper, lower = min(y(start), y(end)), max(y(start), y(end))
-        is_total = index in (0, len(known) - 1)
-        css, colour = ("c-actual", ACTUAL)
-        if index == 0 or (not is_total and number < 0):
-            css, colour = ("c-previous", PREVIOUS)
-        marks.append(rect(left, upper, right - left, max(lower - upper, 0.8), colour, css))
-        if index + 1 < len(known):
-            marks.append(line(right, y(end), right + step * 0.32, y(end), MUTED, "c-text", 0.6))
-        printed = (figure if is_total else signed)(Decimal(str(source)))
-        middle = (left + right) / 2
-        marks.append(text_mark((middle, upper - 4), fit(printed, step, 9), 9, "middle", INK, "c-ink"))
-        marks.append(text_mark((middle, bottom + 14), fit(label, step, 9), 9, "middle"))
-    marks.append(line(0, bottom, width, bottom, RULE, "c-rule", 0.8))
-    if base > 0:
-        note = f"scale starts at {figure(Decimal(str(round(base, 2))))}"
-        marks.append(text_mark((0, height - 6), fit(note, width, 9), 9))
-    return svg(key, title, finding, width, height, marks, "bridge")
+    return bars
+
+
+def _base(ends: Sequence[float]) -> float:
+    """Where the scale starts: at 0, or at a round number below all levels when they are close together."""
+    lowest, highest = min(ends, default=0.0), max(ends, default=0.0)
+    if lowest <= _CUT_ABOVE * highest or lowest <= 0 or lowest == highest:
+        return 0.0
+    unit = 10.0 ** math.floor(math.log10(highest - lowest))
+    base = round(math.floor((lowest - (highest - lowest) * 0.35) / unit) * unit, 12)
+    return base if 0 < base < lowest else 0.0
 
 
 Trend = Sequence[tuple[str, Value, Value]]
@@ -93,51 +124,77 @@ def six_twelve(
     *,
     figure: Callable[[Decimal], str],
 ) -> Markup:
-    """Six weeks and twelve months side by side, each on its own scale, a dashed line a year earlier.
+    """Six weeks and twelve months side by side, each on its own scale from 0; dashed is a year earlier.
 
-    Each point is (label, value, value a year earlier); a missing one stays a gap.
+    Each point is (label, value, value a year earlier). A missing one stays a gap, with a ring on the ground
+    line. Printed are the last, the highest, the first and the lowest value, as far as they do not collide.
     """
-    width, height = 340.0, 118.0
-    marks = [
-        *_panel(weeks, 0.0, 118.0, "Weeks", figure),
-        *_panel(months, 134.0, width, "Months", figure),
-    ]
+    width, height = 340.0, 122.0
+    marks = [*_panel(weeks, 0.0, 118.0, "weeks", figure), *_panel(months, 134.0, width, "months", figure)]
     return svg(key, title, finding, width, height, marks, "six-twelve")
 
 
+_TOP, _GROUND = 28.0, 101.0
+
+
 def _panel(
-    points: Trend, left: float, right: float, name: str, figure: Callable[[Decimal], str]
+    points: Trend, left: float, right: float, noun: str, figure: Callable[[Decimal], str]
 ) -> list[Markup]:
-    top, bottom = 30.0, 94.0
-    marks = [line(left, bottom + 6, right, bottom + 6, RULE, "c-rule", 0.8)]
     values = [real(value) for _, value, _ in points]
     before = [real(value) for _, _, value in points]
-    known = [value for value in (*values, *before) if value is not None]
+    marks = [line(left, _GROUND, right, _GROUND, RULE, "c-rule", 0.8)]
     if not any(value is not None for value in values):
         marks.append(
-            text_mark(((left + right) / 2, 62), fit(f"no {name.lower()} yet", right - left, 9), 9, "middle")
+            text_mark(((left + right) / 2, 62), fit(f"no {noun} yet", right - left, 10), 10, "middle")
         )
         return marks
+    known = [value for value in (*values, *before) if value is not None]
     # from zero, so that a steady figure looks steady; below it only where figures are
-    y = Scale(min(0.0, *known), max(0.0, *known), bottom, top)
+    y = Scale(min(0.0, *known), max(0.0, *known), _GROUND - 4, _TOP)
     x = Scale(0, max(len(points) - 1, 1), left + 8, right - 8)
-    earlier = [(x(index), y(value)) for index, value in enumerate(before) if value is not None]
-    for (x1, y1), (x2, y2) in pairwise(earlier):
-        marks.append(line(x1, y1, x2, y2, PREVIOUS, "c-previous", 1.1, dash="3 2"))
+    for run in stretches(before, x, y):
+        for (x1, y1), (x2, y2) in pairwise(run):
+            marks.append(line(x1, y1, x2, y2, PREVIOUS, "c-previous", 1.1, dash="3 2"))
+        if len(run) == 1:
+            marks.append(ring(*run[0], 1.6, MEAN, "c-mean"))
     marks += runs(values, x, y, 1.5, radius=1.7)
     marks += [
-        dot(x(index), bottom + 6, 1.6, RULE, "c-rule-dot")
-        for index, value in enumerate(values)
-        if value is None
+        ring(x(index), _GROUND, 2, MEAN, "c-mean") for index, value in enumerate(values) if value is None
     ]
-    marks += _figures(points, values, x, y, left, right, figure)
-    for index in {0, len(points) - 1}:
+    if values[-1] is not None:
+        marks.append(dot(x(len(values) - 1), y(values[-1]), 2.6, ACTUAL, "c-actual"))
+    drawn = [pair for series in (values, before) for run in stretches(series, x, y) for pair in pairwise(run)]
+    marks += _figures(points, values, x, y, (left, right), figure, drawn)
+    for index in sorted({0, len(points) - 1}):
         anchor = "start" if index == 0 and len(points) > 1 else "end"
         at = left if anchor == "start" else right
-        marks.append(
-            text_mark((at, bottom + 20), fit(points[index][0], (right - left) / 2 - 4, 9), 9, anchor)
-        )
+        label = fit(points[index][0], (right - left) / 2 - 4, 10)
+        marks.append(text_mark((at, _GROUND + 16), label, 10, anchor))
     return marks
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """The place of a printed figure."""
+
+    left: float
+    right: float
+    base: float
+
+    @property
+    def top(self) -> float:
+        return self.base - 8
+
+    def touches(self, other: _Box) -> bool:
+        across = self.left < other.right + 3 and other.left < self.right + 3
+        return across and self.top < other.base + 1 and other.top < self.base + 1
+
+    def is_crossed(self, start: tuple[float, float], end: tuple[float, float]) -> bool:
+        """Whether a line passes through, looked at in steps of two units."""
+        steps = max(int(abs(end[0] - start[0]) / 2), 1)
+        shares = (step / steps for step in range(steps + 1))
+        way = ((start[0] + (end[0] - start[0]) * s, start[1] + (end[1] - start[1]) * s) for s in shares)
+        return any(self.left <= x <= self.right and self.top <= y <= self.base for x, y in way)
 
 
 def _figures(
@@ -145,26 +202,32 @@ def _figures(
     values: Sequence[float | None],
     x: Scale,
     y: Scale,
-    left: float,
-    right: float,
+    across: tuple[float, float],
     figure: Callable[[Decimal], str],
+    drawn: Sequence[tuple[tuple[float, float], tuple[float, float]]],
 ) -> list[Markup]:
-    """The first, the last and the extreme figures; of two that would touch, the later told one stays away."""
-    there = [index for index, value in enumerate(values) if value is not None]
-    extremes = [
-        max(there, key=lambda index: values[index] or 0.0),
-        min(there, key=lambda index: values[index] or 0.0),
-    ]
-    taken: list[tuple[float, float]] = []
+    """The figures worth printing, each above or below its point where it hides least.
+
+    One that would touch another is left out; the last is told first, so it is always there.
+    """
+    known = [(value, index) for index, value in enumerate(values) if value is not None]
+    wanted = (known[-1], max(known), known[0], min(known))
+    placed: list[_Box] = []
     marks = []
-    for index in dict.fromkeys([there[-1], extremes[0], there[0], extremes[1]]):
-        printed = fit(figure(Decimal(str(points[index][1]))), (right - left) / 2, 9)
-        half = len(printed) * 0.29 * 9
-        middle = min(max(x(index), left + half), right - half)
-        if any(middle - half < end + 4 and middle + half > start - 4 for start, end in taken):
-            continue
-        taken.append((middle - half, middle + half))
-        value = values[index]
-        assert value is not None
-        marks.append(text_mark((middle, max(y(value) - 6, 9)), printed, 9, "middle", INK, "c-ink"))
+    for value, index in dict.fromkeys(wanted):
+        printed = fit(figure(Decimal(str(points[index][1]))), (across[1] - across[0]) / 2, 10)
+        room = text_width(printed, 10)
+        boxes = [
+            _Box(left, left + room, base)
+            for base in (y(value) - 5, y(value) + 13, y(value) - 11, y(value) - 18)
+            for left in (
+                min(max(x(index) - room * share, across[0]), across[1] - room) for share in (0.5, 0.15, 0.85)
+            )
+            if base >= 9 and base <= _GROUND - 2
+        ]
+        free = [box for box in boxes if not any(box.touches(other) for other in placed)]
+        if free:
+            best = min(free, key=lambda box: sum(box.is_crossed(start, end) for start, end in drawn))
+            placed.append(best)
+            marks.append(text_mark((best.left, best.base), printed, 10, "start", INK, "c-ink"))
     return marks

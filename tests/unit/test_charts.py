@@ -3,10 +3,12 @@ what they are.
 """
 
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from reports import charts
+from reports import charts, formats
 
 SVG = "{http://www.w3.org/2000/svg}"
 D = Decimal
@@ -145,12 +147,106 @@ def test_a_bridge_that_does_not_start_at_zero_says_so() -> None:
     )
 
 
+def test_a_step_that_is_not_known_says_so_and_moves_no_other() -> None:
+    told = [("W46", None), ("volume", D(20)), ("price", None), ("W47", D(90))]
+    root = check(charts.bridge("k", "t", "d", told, figure=str, signed=str))
+    printed = [text.text for text in root.iter(f"{SVG}text")]
+    assert printed.count("not known") == 3
+    assert len(list(root.iter(f"{SVG}rect"))) == 1
+    assert "90" in printed
+    assert "20" not in printed, "a contribution to an unknown total stands nowhere"
+
+
+@given(
+    st.decimals("0.001", "1e9", places=4),
+    st.lists(st.decimals("-0.05", "0.05", places=3), min_size=1, max_size=6),
+)
+def test_a_cut_bridge_tells_its_scale_by_what_it_draws(start: Decimal, shares: list[Decimal]) -> None:
+    moved = [start * share for share in shares]
+    told = [("a", start), *(("x", change) for change in moved), ("b", start + sum(moved))]
+    root = check(charts.bridge("k", "t", "d", told, figure=lambda number: f"{number:f}", signed=str))
+    notes = [text.text or "" for text in root.iter(f"{SVG}text") if "starts at" in (text.text or "")]
+    first = next(root.iter(f"{SVG}rect"))
+    if notes:
+        base = D(notes[0].rpartition(" ")[2])
+        levels = [start + sum(moved[:count]) for count in range(len(moved) + 1)]
+        share = (start - base) / (max(levels) - base)
+        assert float(first.attrib["height"]) == pytest.approx(float(share) * 84, abs=1)
+
+
 def test_a_year_ago_is_dashed_and_a_missing_month_a_gap() -> None:
-    months = [(f"M{n}", D(n) if n != 5 else None, D(n)) for n in range(1, 13)]
+    months = [(f"M{n}", D(n) if n != 5 else None, D(n) if n != 9 else None) for n in range(1, 13)]
     picture = charts.six_twelve("k", "t", "d", [("W1", D(1), None)], months, figure=str)
     root = check(picture)
     assert len(list(root.iter(f"{SVG}polyline"))) == 2
-    assert "stroke-dasharray" in picture
+    dashed = [part for part in root.iter(f"{SVG}line") if "stroke-dasharray" in part.attrib]
+    assert len(dashed) == 9, "twelve months with one missing have nine pairs of neighbours"
+    assert picture.count('fill="none" stroke="#6e7781"') == 1, "the missing month has a hollow mark"
+
+
+@given(
+    st.lists(st.tuples(labels, values, values), min_size=1, max_size=6),
+    st.lists(st.tuples(labels, values, values), min_size=1, max_size=12),
+)
+def test_printed_figures_never_overlap(
+    weeks: list[tuple[str, charts.Value, charts.Value]], months: list[tuple[str, charts.Value, charts.Value]]
+) -> None:
+    root = check(charts.six_twelve("k", "t", "d", weeks, months, figure=str))
+    boxes = [
+        (float(text.attrib["x"]), float(text.attrib["y"]), len(text.text or "") * 5.8)
+        for text in root.iter(f"{SVG}text")
+        if text.attrib["class"] == "c-ink"
+    ]
+    for index, (x, y, width) in enumerate(boxes):
+        assert x + width <= 340.01
+        for other_x, other_y, other_width in boxes[:index]:
+            assert x >= other_x + other_width or other_x >= x + width or abs(y - other_y) >= 9
+    for panel, edge in ((weeks, 0.0), (months, 134.0)):
+        if real_values := [value for _, value, _ in panel if value is not None and math.isfinite(value)]:
+            assert any(x >= edge for x, _, _ in boxes), real_values
+
+
+WIDE: dict[str, Callable[[], Markup]] = {
+    "bridge": lambda: charts.bridge(
+        "bridge",
+        "Client cost from W46 to W47",
+        "volume +$18.00, model mix +$71.00, tokens per call +$34.00, price −$6.00.",
+        [
+            ("W46", D(642)),
+            ("volume", D(18)),
+            ("model mix", D(71)),
+            ("tokens per call", D(34)),
+            ("price", D(-6)),
+            ("W47", D(759)),
+        ],
+        figure=formats.usd,
+        signed=formats.signed_usd,
+    ),
+    "six_twelve": lambda: charts.six_twelve(
+        "trend-job_count",
+        "Jobs: the last weeks, and the last months",
+        "23,410 in the month, 22,760 in the month before.",
+        [(f"W{41 + n}", value, None) for n, value in enumerate(map(D, (5201, 5390, 5460, 5350, 5512, 5678)))],
+        [
+            (f"{n:02}", None if n == 3 else D(17200 + 560 * n), D(15000 + 700 * n) if n > 3 else None)
+            for n in range(1, 13)
+        ],
+        figure=formats.count,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_wide_chart_is_the_golden_one(name: str) -> None:
+    drawn = WIDE[name]()
+    check(drawn)
+    text = str(drawn).replace("><", ">\n<") + "\n"
+    golden = Path(__file__).parents[1] / "golden" / f"{name}.svg"
+    if os.environ.get("ALMANAC_UPDATE_GOLDEN"):
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8"), (
+        "run with ALMANAC_UPDATE_GOLDEN=1 and look at the difference"
+    )
 
 
 SHAPES: dict[str, list[charts.Value]] = {
