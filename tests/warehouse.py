@@ -183,8 +183,14 @@ def seed_query(node: dict[str, Any]) -> str:
     path = ROOT / node["original_file_path"]
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
-    values = ", ".join("(" + ", ".join(_literal(cell) for cell in row) + ")" for row in rows)
-    return f"select * from (values {values}) as seed ({', '.join(header)})"
+    types = node["config"]["column_types"]
+    columns = ", ".join(
+        f"cast({name} as {types[name]}) as {name}" if name in types else name for name in header
+    )
+    # without rows: one of nulls, which the condition keeps out
+    cells = rows or [[""] * len(header)]
+    values = ", ".join("(" + ", ".join(_literal(cell) for cell in row) + ")" for row in cells)
+    return f"select {columns} from (values {values}) as seed ({', '.join(header)}) where {bool(rows)}"
 
 
 def _literal(cell: str) -> str:
