@@ -36,7 +36,7 @@ from flows.reviews import (
     Drawn,
     RenderedReview,
     draw_all,
-    paths,
+    path_of,
     source_of_figures,
     write_documents,
 )
@@ -163,13 +163,12 @@ class Issuer:
     def _restore_files(
         self, connection: Any, kind: Kind, period: Period, scope: Scope, edition: Edition
     ) -> None:
-        """Write the files of an issued edition again when its page is gone, as it was."""
-        if paths(self.settings, kind, period, scope).html_path.exists():
-            return
+        """Write the files of an issued edition that are gone, or were never written, as they were."""
         kept = [
             Document(document.name, document.dates, read_document(connection, document.sha256))
             for document in documents_of(connection, edition)
             if document.name in MEDIA_TYPES
+            and not path_of(self.settings, kind, period, scope, document.name).exists()
         ]
         write_documents(self.settings, kind, period, scope, kept)
 

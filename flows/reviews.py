@@ -128,6 +128,11 @@ def paths(settings: Settings, kind: Kind, period: Period, scope: Scope) -> Rende
     return RenderedReview(scope, folder / f"{scope.file_name}.html", folder / f"{scope.file_name}.pdf")
 
 
+def path_of(settings: Settings, kind: Kind, period: Period, scope: Scope, name: str) -> Path:
+    """Where one document of a review is written."""
+    return paths(settings, kind, period, scope).html_path.with_suffix(f".{name.partition('.')[2]}")
+
+
 def write_documents(
     settings: Settings, kind: Kind, period: Period, scope: Scope, files: Sequence[Document]
 ) -> RenderedReview:
@@ -138,7 +143,7 @@ def write_documents(
             continue
         if file.name in (HTML, PDF):
             failpoint("review.before_html" if file.name == HTML else "review.before_pdf")
-        _write(where.html_path.with_suffix(f".{file.name.partition('.')[2]}"), file.content)
+        _write(path_of(settings, kind, period, scope, file.name), file.content)
     failpoint("review.done")
     return where
 

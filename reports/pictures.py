@@ -123,7 +123,7 @@ def draw(review: Review) -> Pictures:
 
 
 def charted(review: Review) -> tuple[Kpi, ...]:
-    """The metrics whose charts are shown: those with a signal, and a fixed set, which is shorter for a team."""
+    """The metrics whose charts are shown: those with a signal, and a fixed set, shorter for a team."""
     is_team = review.verdict.scope_kind == "team"
     return tuple(
         kpi

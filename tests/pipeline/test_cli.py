@@ -17,9 +17,10 @@ import pytest
 from flows.cli import EXAMPLE_QUERIES
 from flows.errors import AlmanacError, Busy, UsageError
 from flows.locking import only_writer
-from flows.query import Format, csv_cell, run_query
+from flows.query import Format, run_query
 from flows.settings import Settings
 from flows.status import read_status
+from reports.csv_cells import csv_cell
 from tests.almanac_command import environment as inherited
 
 ROOT = Path(__file__).resolve().parents[2]

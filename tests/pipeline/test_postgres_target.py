@@ -21,16 +21,18 @@ from flows.audit import audit
 from flows.build import build
 from flows.errors import AlmanacError
 from flows.land import land
-from flows.periods import Week
+from flows.periods import Month, Week
 from flows.progress import SilentProgress
 from flows.publish import publish
 from flows.query import run_query
-from flows.reviews import complete_weeks, read_weekly
+from flows.review_reader import complete_periods, read_reviews, scopes_of
+from flows.review_scopes import Kind, Period
+from flows.reviews import source_of_figures
 from flows.settings import Settings
 from flows.status import read_status
 from flows.warehouse import open_warehouse
 from flows.warehouse_postgres import Generation, connect, prepare_generation
-from reports.render import render_weekly_html
+from reports.render import render_html
 from tests.canonical import canonical_differences, canonical_rows
 from tests.engines import create_database_of_another_language, engine_differences
 from tests.oracle.platforms import Platform, platforms
@@ -271,13 +273,20 @@ def test_columns_and_descriptions_are_published(settings: Settings, published: P
     assert undescribed == []
 
 
-def test_the_review_is_the_same_to_the_byte(settings: Settings, published: Published) -> None:
-    week = Week.containing(date(2026, 11, 16))
+@pytest.mark.parametrize(
+    ("kind", "period"), [(Kind.WEEKLY, Week(2026, 47)), (Kind.MONTHLY, Month(2026, 10))], ids=str
+)
+def test_the_reviews_are_the_same_to_the_byte(
+    settings: Settings, published: Published, kind: Kind, period: Period
+) -> None:
     pages = []
     for target in (settings, published.settings):
         with closing(open_warehouse(target)) as reader:
-            assert complete_weeks(reader)[0] == week
-            pages.append(render_weekly_html(read_weekly(reader, week)))
+            assert complete_periods(reader, kind)[0] == period
+            scopes = scopes_of(reader, kind, period)
+            reviews = read_reviews(reader, kind, period, scopes, source_of_figures(target))
+            pages.append({scope: render_html(review) for scope, review in zip(scopes, reviews, strict=True)})
+    assert len(pages[0]) > 20
     assert pages[0] == pages[1]
 
 

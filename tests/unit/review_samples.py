@@ -1,355 +1,382 @@
-"""A weekly review made by hand: small, complete, with a signal, a gap, an unknown cost and names in other
-scripts.
-"""
+"""Reviews made by hand, one of each outline: small, complete, with signals, a gap, an unknown cost."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import NamedTuple
 
-from reports import weekly
+from reports import review as r
+from reports.review import Review
 
-WEEK = date(2026, 11, 16)
+AS_OF = datetime(2026, 11, 23, 2, 0)
+WEEK, MONTH = date(2026, 11, 16), date(2026, 10, 1)
+OUTLINES = tuple(
+    (kind, scope) for kind in ("weekly", "monthly") for scope in ("platform", "organization", "team")
+)
+D = Decimal
+
+
+class Metric(NamedTuple):
+    name: str
+    label: str
+    group: str
+    unit: str
+    values: tuple[str | None, ...]
+    status: str = "normal"
+    tone: str = "none"
+    headline: int | None = None
+    is_core: bool = True
+
+
+METRICS = (
+    Metric("job_count", "Jobs", "Usage", "count", ("300", "310", None, "305", "320"), headline=2),
+    Metric(
+        "call_count", "Model calls", "Usage", "count", ("900", "980", "940", "1335", "1432"), is_core=False
+    ),
+    Metric(
+        "total_tokens", "Tokens", "Usage", "tokens", ("3400000", "3500000", "3300000", "3490000", "4130000")
+    ),
+    Metric("active_team_count", "Active teams", "Usage", "count", ("16", "16", "16", "15", "16")),
+    Metric(
+        *("failure_rate", "Failure rate", "Performance", "rate"),
+        ("0.03", "0.031", "0.028", "0.029", "0.074"),
+        *("above limit", "bad", 1),
+    ),
+    Metric(
+        *("call_failure_rate", "Call failure rate", "Performance", "rate"),
+        ("0.02", "0.02", "0.03", "0.03", "0.03"),
+        is_core=False,
+    ),
+    Metric(
+        "latency_p95_ms",
+        "Latency p95",
+        "Performance",
+        "milliseconds",
+        ("800", "900", "850", "14000", "14020"),
+    ),
+    Metric(
+        *("p95_job_seconds", "Job time p95", "Performance", "seconds"),
+        (None, None, None, None, None),
+        "not enough data",
+        is_core=False,
+    ),
+    Metric(
+        *("client_cost_usd", "Client cost", "Financial", "usd"),
+        ("5.1", "5.2", "5.0", "5.70", "9.30"),
+        *("shift up", "neutral", 3),
+    ),
+    Metric(
+        "provider_cost_usd",
+        "Provider cost",
+        "Financial",
+        "usd",
+        ("4", "4", "4", "4.07", "6.33"),
+        is_core=False,
+    ),
+    Metric("margin_usd", "Margin", "Financial", "usd", ("1", "1.1", "1", "1.63", "-2.97"), is_core=False),
+    Metric(
+        "avg_cost_per_job_usd",
+        "Cost per job",
+        "Financial",
+        "usd_unit",
+        ("0.017", "0.017", None, "0.0190", "0.0291"),
+    ),
+    Metric("credits_used", "Credits used", "Financial", "credits", ("500", "510", "520", "560", "563")),
+)
+PLATFORM_ALONE = {"provider_cost_usd", "margin_usd"}
+
+
+def sample(kind: str = "weekly", scope: str = "platform", name: str = "команда-β") -> Review:
+    """A review of one outline; `name` is what its people called themselves, their teams, models and jobs."""
+    is_platform, is_team = scope == "platform", scope == "team"
+    start = WEEK if kind == "weekly" else MONTH
+    before = start - timedelta(days=7) if kind == "weekly" else date(2026, 9, 1)
+    metrics = [
+        metric
+        for metric in METRICS
+        if (is_platform or metric.name not in PLATFORM_ALONE)
+        and not (is_team and metric.name == "active_team_count")
+    ]
+    signals = [metric for metric in metrics if metric.status not in ("normal", "not enough data")]
+    return Review(
+        verdict=r.Verdict(
+            review_kind=kind,
+            scope_kind=scope,
+            scope_id="platform" if is_platform else name,
+            organization_name=None if is_platform else f"{name} GmbH",
+            period_start_date=start,
+            period_end_date=date(2026, 11, 23) if kind == "weekly" else date(2026, 11, 1),
+            previous_period_start_date=before,
+            day_count=7 if kind == "weekly" else 31,
+            previous_day_count=7 if kind == "weekly" else 30,
+            is_complete=True,
+            is_first=False,
+            has_activity=True,
+            built_at_as_of=AS_OF,
+            reporting_timezone="UTC",
+            verdict_sentence="Failure rate and client cost left their normal range; 7 metrics are normal.",
+            metric_count=len(metrics),
+            signal_count=len(signals),
+            bad_signal_count=1,
+            normal_count=len(metrics) - len(signals) - 1,
+            undecided_count=1,
+            low_credit_team_count=2,
+            unpriced_call_count=28,
+            client_cost_change_usd=D("3.60"),
+            baseline_periods=12,
+            minimum_periods=6,
+            limit_factor=D("2.66"),
+            run_periods=8,
+            low_credit_days=14,
+        ),
+        kpis=tuple(_kpi(metric, kind, signals, place) for place, metric in enumerate(metrics, 1)),
+        trends=tuple(
+            r.TrendPoint(
+                metric.name,
+                panel,
+                place,
+                start - timedelta(days=(7 if panel == "week" else 30) * (count - place)),
+                _d(metric.values[place % 5]),
+                _d(metric.values[0]) if place > 8 else None,
+            )
+            for metric in metrics
+            if metric.is_core
+            for panel, count in (("month", 12), ("week", 6))
+            for place in range(1, count + 1)
+        ),
+        drivers=tuple(
+            r.Driver(dimension, place, part, row_kind, members, D(now), D(then), D(change))
+            for dimension in (("model",) if is_team else ("model", "team")) + ("job_type",)
+            for place, part, row_kind, members, now, then, change in (
+                (1, f"{name}-1", "member", 1, "6.10", "3.00", "3.10"),
+                (2, "gpt-5", "member", 1, "3.00", "2.60", "0.40"),
+                (3, None, "rest", 4, "0.20", "0.10", "0.10"),
+            )
+        ),
+        bridge=tuple(
+            r.BridgeStep(place, step, D(amount))
+            for place, (step, amount) in enumerate(
+                (
+                    ("previous", "5.70"),
+                    ("volume", "0.37"),
+                    ("mix", "2.55"),
+                    ("tokens", "1.39"),
+                    ("price", "-0.71"),
+                    ("current", "9.30"),
+                ),
+                1,
+            )
+        ),
+        models=(
+            r.ModelRow(
+                *(
+                    1,
+                    "member",
+                    1,
+                    name,
+                    D("9.30"),
+                    D("5.70"),
+                    D("0.631579"),
+                    D("6.33") if is_platform else None,
+                ),
+                *(1400, 1330, 47, D("0.033571"), D("0.0066")),
+            ),
+            r.ModelRow(2, "rest", 3, None, None, D(0), None, None, 32, 5, 3, D("0.09375"), None),
+        ),
+        parts=tuple(
+            r.PartRow(
+                dimension=dimension,
+                list_position=1,
+                row_kind="member",
+                member_count=1,
+                part_name=f"{name}-a",
+                organization_name=name if dimension == "team" and is_platform else None,
+                client_cost_usd=D("9.30"),
+                previous_client_cost_usd=D("5.70"),
+                cost_change=D("0.631579"),
+                job_count=320,
+                previous_job_count=299,
+                failed_job_count=22,
+                failure_rate=D("0.074"),
+                avg_cost_per_job_usd=D("0.0291"),
+                credits_used=563,
+            )
+            for dimension in ((() if is_team else ("team",)) + ("job_type",))
+        ),
+        errors=(
+            r.ErrorRow(1, "timeout", 9, 6, 0, 0, D("0.02"), name),
+            r.ErrorRow(2, "rate_limit", 0, 1, 2, 5, None, None),
+        ),
+        failed_jobs=(r.FailedJob(1, "a80c5d7b-7d30-42c8", name, "content", AS_OF, 10, D("0.03")),)
+        if is_team
+        else (),
+        slow_calls=(
+            (r.SlowCall(1, "01e34de0-12c6-400c", name, "reason-pro", name, AS_OF, D(109000)),)
+            if is_platform and kind == "weekly"
+            else ()
+        ),
+        latency=(
+            ()
+            if scope == "organization"
+            else (r.LatencyRow(1, name, 20, D(40000), D(98800), D(107000), D(109000), D(177000)),)
+        ),
+        credits=(
+            r.CreditRow(
+                *(
+                    1,
+                    f"{name}-a",
+                    name,
+                    740,
+                    705,
+                    35,
+                    D("0.952703"),
+                    D("16.4"),
+                    D("2.13"),
+                    date(2026, 11, 25),
+                ),
+                *(date(2026, 11, 25), date(2026, 11, 28), "low", "bad"),
+            ),
+            *(
+                ()
+                if is_team
+                else (
+                    r.CreditRow(
+                        *(2, "idle", None, None, None, None, None, None, None, None, None, None),
+                        *("not known", "none"),
+                    ),
+                )
+            ),
+        ),
+        statement=()
+        if kind == "weekly"
+        else tuple(
+            r.StatementLine(place, line, credits)
+            for place, (line, credits) in enumerate(
+                (
+                    ("opening", 3647),
+                    ("allocated", 0),
+                    ("purchased", 820),
+                    ("adjusted", 0),
+                    ("used", -1498),
+                    ("closing", 2969),
+                ),
+                1,
+            )
+        ),
+        balances=()
+        if kind == "weekly" or is_team
+        else (r.BalanceRow(1, "member", 1, f"{name}-a", 3647, 820, 1498, 0, 2969),),
+        restatements=(r.Restatement(1, before, "job_count", D(5435), D(5441), D(6), 2, "rows_added", AS_OF),),
+        decisions=tuple(
+            r.Decision(place, rule, subject, other, count, _d(amount), _d(second), _d(share), on)
+            for place, (rule, subject, other, count, amount, second, share, on) in enumerate(
+                (
+                    ("credits_exhausted", f"{name}-a", None, None, "0", None, None, None),
+                    ("credits_low", f"{name}-a", None, None, "35", None, None, date(2026, 11, 25)),
+                    ("failures_cost", name, None, 13, "1.45", None, "0.083871", None),
+                    ("jobs_stuck", name, None, 1, None, None, None, None),
+                    ("calls_unpriced", None, None, 28, None, None, None, None),
+                    ("costly_model", name, "gpt-5", None, "2", "1", "0.4", None),
+                    *(
+                        (
+                            ("ledger_breaks", None, None, 11, None, None, None, None),
+                            ("margin_negative", name, None, None, "-2.97", None, None, None),
+                        )
+                        if is_platform
+                        else ()
+                    ),
+                ),
+                1,
+            )
+        ),
+        cohorts=(r.CohortRow(1, "new", 2, 3, D("1.5")), r.CohortRow(2, "lost", 0, None, D(0)))
+        if kind == "monthly" and is_platform
+        else (),
+        model_shares=()
+        if kind == "weekly"
+        else (
+            r.ModelShare(date(2026, 9, 1), 1, name, D("5.70"), D(1)),
+            r.ModelShare(MONTH, 1, name, D("6.20"), D("0.666667")),
+            r.ModelShare(MONTH, 5, None, D("3.10"), D("0.333333")),
+        ),
+        forecasts=()
+        if kind == "weekly"
+        else (
+            r.Forecast(
+                metric="client_cost_usd",
+                label="Client cost",
+                unit="usd",
+                quarter_end_date=date(2026, 12, 31),
+                so_far=D("9.30"),
+                remaining_days=61,
+                week_count=8,
+                expected=D("27.60"),
+                low=D("20.10"),
+                high=D("40.90"),
+            ),
+        ),
+        freshness=r.Freshness(AS_OF, AS_OF, None, 28, 8),
+        findings=(r.Finding("unpriced_call", "llm_calls", 28, None),) if is_platform else (),
+        provenance=r.Provenance("8f3c1e2a", "0.1.0", "8b7220f1", None),
+    )
+
+
+def quiet(kind: str = "weekly", scope: str = "team", name: str = "acme-docs") -> Review:
+    """A tenant's review of a period in which nothing ran."""
+    full = sample(kind, scope, name)
+    return replace(
+        full,
+        verdict=replace(
+            full.verdict,
+            has_activity=False,
+            verdict_sentence="Nothing ran this week: no job and no model call.",
+        ),
+    )
+
+
+def _kpi(metric: Metric, kind: str, signals: list[Metric], place: int) -> r.Kpi:
+    values = [_d(value) for value in metric.values]
+    value, previous = values[-1], values[-2]
+    is_rate = metric.unit == "rate"
+    change = None
+    if value is not None and previous is not None:
+        change = value - previous if is_rate else ((value - previous) / previous).quantize(D("0.000001"))
+    known = [number for number in values[:-1] if number is not None]
+    mean = (sum(known, D(0)) / len(known)).quantize(D("0.00000001")) if known else None
+    is_judged = metric.status != "not enough data" and mean is not None
+    return r.Kpi(
+        metric=metric.name,
+        label=metric.label,
+        is_plural=metric.label.endswith("s"),
+        metric_group=metric.group,
+        unit=metric.unit,
+        higher_is="neutral",
+        value=value,
+        previous_value=previous,
+        change=change,
+        change_kind="points" if is_rate else "percent",
+        value_per_day=None,
+        previous_value_per_day=None,
+        change_per_day=D("0.1") if metric.name == "job_count" else None,
+        baseline_count=12,
+        baseline_start_date=date(2026, 8, 3),
+        baseline_state="locked",
+        mean_value=mean,
+        lower_limit=mean * D("0.5") if is_judged and mean else None,
+        upper_limit=mean * D("1.5") if is_judged and mean else None,
+        status=metric.status,
+        tone=metric.tone,
+        signal_position=signals.index(metric) + 1 if metric in signals else None,
+        headline_position=metric.headline,
+        is_core=metric.is_core,
+        observation_count=320 if is_rate else None,
+        points=tuple(
+            r.Point(9 + index, WEEK - timedelta(weeks=4 - index), value) for index, value in enumerate(values)
+        ),
+    )
 
 
 def _d(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
-
-
-def _points(values: list[str | None]) -> tuple[weekly.Point, ...]:
-    first = 13 - len(values)
-    return tuple(
-        weekly.Point(first + index + 1, WEEK - timedelta(weeks=12 - first - index), _d(value))
-        for index, value in enumerate(values)
-    )
-
-
-def _kpi(
-    metric: str,
-    label: str,
-    group: str,
-    unit: str,
-    values: list[str | None],
-    *,
-    mean: str | None,
-    lower: str | None,
-    upper: str | None,
-    change: str | None,
-    status: str = "normal",
-    tone: str = "none",
-    higher_is: str = "neutral",
-    signal: int | None = None,
-    headline: int | None = None,
-) -> weekly.Kpi:
-    return weekly.Kpi(
-        metric=metric,
-        label=label,
-        is_plural=label.endswith("s"),
-        metric_group=group,
-        unit=unit,
-        higher_is=higher_is,
-        value=_d(values[-1]),
-        previous_value=_d(values[-2]) if len(values) > 1 else None,
-        change=_d(change),
-        change_kind="points" if unit == "rate" else "percent",
-        baseline_week_count=len(values) - 1,
-        mean_value=_d(mean),
-        lower_limit=_d(lower),
-        upper_limit=_d(upper),
-        status=status,
-        tone=tone,
-        signal_position=signal,
-        headline_position=headline,
-        points=_points(values),
-    )
-
-
-_JOBS: list[str | None] = [
-    "210",
-    "232",
-    "205",
-    "240",
-    "238",
-    "219",
-    "226",
-    "231",
-    "215",
-    "222",
-    "229",
-    "240",
-    "236",
-]
-_RATES: list[str | None] = [
-    "0.051",
-    "0.047",
-    None,
-    "0.055",
-    "0.049",
-    "0.052",
-    "0.046",
-    "0.05",
-    "0.053",
-    "0.048",
-    "0.05",
-    "0.051",
-    "0.093",
-]
-_COSTS: list[str | None] = [
-    "8.10",
-    "7.95",
-    "8.41",
-    "8.02",
-    "8.33",
-    "7.81",
-    "8.20",
-    "8.15",
-    "8.5",
-    "8.05",
-    "7.9",
-    "8.12",
-    "9.31",
-]
-
-
-def kpis() -> tuple[weekly.Kpi, ...]:
-    jobs: dict[str, Any] = {"mean": "225.58", "lower": "194.2", "upper": "256.96"}
-    rate: dict[str, Any] = {"mean": "0.050182", "lower": "0.041", "upper": "0.0594"}
-    cost: dict[str, Any] = {"mean": "8.13", "lower": "7.3", "upper": "8.96"}
-    above: dict[str, Any] = {"status": "above limit", "tone": "bad"}
-    none: dict[str, Any] = {
-        "mean": None,
-        "lower": None,
-        "upper": None,
-        "change": None,
-        "status": "not enough data",
-    }
-    return (
-        _kpi("job_count", "Jobs", "Usage", "count", _JOBS, change="-0.016667", headline=3, **jobs),
-        _kpi("call_count", "Model calls", "Usage", "count", _JOBS, change="-0.016667", **jobs),
-        _kpi("total_tokens", "Tokens", "Usage", "tokens", ["5200000", "5600000"], **none),
-        _kpi("active_team_count", "Active teams", "Usage", "count", ["21", "22"], **none),
-        _kpi("active_user_count", "Active users", "Usage", "count", ["80", "71"], **none),
-        _kpi(
-            "failure_rate",
-            "Failure rate",
-            "Performance",
-            "rate",
-            _RATES,
-            change="0.042",
-            higher_is="worse",
-            signal=1,
-            headline=1,
-            **above,
-            **rate,
-        ),
-        _kpi(
-            "call_failure_rate",
-            "Call failure rate",
-            "Performance",
-            "rate",
-            [*_RATES[:-1], "0.049"],
-            change="-0.002",
-            higher_is="worse",
-            **rate,
-        ),
-        _kpi("latency_p50_ms", "Latency p50", "Performance", "milliseconds", ["2408", "2311"], **none),
-        _kpi("latency_p95_ms", "Latency p95", "Performance", "milliseconds", ["14774", "873"], **none),
-        _kpi("p95_job_seconds", "p95 job time", "Performance", "seconds", ["48.2", None], **none),
-        _kpi(
-            "client_cost_usd",
-            "Client cost",
-            "Financial",
-            "usd",
-            _COSTS,
-            change="0.146552",
-            status="above limit",
-            tone="neutral",
-            signal=2,
-            headline=2,
-            **cost,
-        ),
-        _kpi(
-            "provider_cost_usd",
-            "Provider cost",
-            "Financial",
-            "usd",
-            [*_COSTS[:-1], "8.2"],
-            change="0.009852",
-            higher_is="worse",
-            **cost,
-        ),
-        _kpi("margin_usd", "Margin", "Financial", "usd", ["-1.2", "-0.004"], **none),
-        _kpi(
-            "avg_cost_per_job_usd",
-            "Client cost per job",
-            "Financial",
-            "usd_unit",
-            ["0.0338", "0.0394"],
-            **none,
-        ),
-        _kpi("credits_used", "Credits used", "Financial", "credits", ["200", "212"], **none),
-    )
-
-
-def sample_review(team_name: str = "team-alpha") -> weekly.WeeklyReview:
-    """The review of 2026-W47; `team_name` is the first team's, for names that mean harm."""
-    d = Decimal
-    model = weekly.ModelRow
-    team = weekly.TeamRow
-    return weekly.WeeklyReview(
-        verdict=weekly.Verdict(
-            period_start_date=WEEK,
-            period_end_date=date(2026, 11, 23),
-            previous_period_start_date=date(2026, 11, 9),
-            is_complete=True,
-            built_at_as_of=datetime(2026, 11, 23, 2),
-            reporting_timezone="UTC",
-            verdict_sentence="Failure rate and client cost left their normal range; 4 metrics are normal.",
-            metric_count=15,
-            signal_count=2,
-            bad_signal_count=1,
-            normal_count=4,
-            undecided_count=9,
-            low_credit_team_count=1,
-            unpriced_call_count=12,
-            client_cost_change_usd=d("1.19"),
-            baseline_weeks=12,
-            minimum_weeks=6,
-            limit_factor=d("2.66"),
-            low_credit_days=14,
-        ),
-        kpis=kpis(),
-        drivers=tuple(
-            weekly.Driver(dimension, position, name, kind, count, d(now), d(before), d(change))
-            for dimension, first in (
-                ("model", "gpt-5"),
-                ("team", team_name),
-                ("job_type", "document_analysis"),
-            )
-            for position, name, kind, count, now, before, change in (
-                (1, first, "member", 1, "6.31", "5.00", "1.31"),
-                (2, "second", "member", 1, "1.00", "1.22", "-0.22"),
-                (6, None, "rest", 3, "2.00", "1.90", "0.10"),
-            )
-        ),
-        models=(
-            model(
-                1,
-                "member",
-                1,
-                "gpt-5",
-                d("6.31"),
-                d("5"),
-                d("0.262"),
-                d("4.2"),
-                400,
-                380,
-                12,
-                d("0.03"),
-                d("0.015775"),
-            ),
-            model(
-                2,
-                "member",
-                1,
-                "accounts/fireworks/models/llama-v3p1-70b-instruct",
-                d("3.00"),
-                d("3.12"),
-                d("-0.038462"),
-                d("4"),
-                610,
-                622,
-                1,
-                d("0.001639"),
-                d("0.004918"),
-            ),
-            model(3, "member", 1, "unknown", None, None, None, None, 14, 9, 14, d("1"), None),
-            model(21, "rest", 4, None, d("0.0004"), None, None, d("0"), 3, 0, 0, d("0"), d("0.00013333")),
-        ),
-        teams=(
-            team(
-                1,
-                "member",
-                1,
-                team_name,
-                "Acme",
-                d("5.31"),
-                d("4.12"),
-                d("0.288835"),
-                120,
-                118,
-                14,
-                d("0.116667"),
-                d("0.04425"),
-                106,
-            ),
-            team(
-                2,
-                "member",
-                1,
-                "команда-β",
-                "Ünïcode & Söhne",
-                d("4"),
-                d("4"),
-                d("0"),
-                116,
-                122,
-                7,
-                d("0.06"),
-                d("0.034483"),
-                106,
-            ),
-            team(51, "rest", 3, None, None, d("0"), d("0"), None, 0, 0, 0, None, None, 0),
-        ),
-        job_types=(
-            weekly.JobTypeRow(
-                1,
-                "member",
-                1,
-                "document_analysis",
-                d("9.31"),
-                d("8.12"),
-                d("0.146552"),
-                236,
-                240,
-                21,
-                d("0.093"),
-                d("0.0394"),
-                212,
-            ),
-        ),
-        errors=(
-            weekly.ErrorRow(1, "rate_limit", 12, 3, 40, 9, d("0.3"), "document_analysis"),
-            weekly.ErrorRow(2, "timeout", 9, 8, 10, 12, None, "chat"),
-        ),
-        credits=(
-            weekly.CreditRow(
-                1,
-                team_name,
-                "Acme",
-                2000,
-                1951,
-                49,
-                d("0.9755"),
-                d("7.2"),
-                d("6.8"),
-                date(2026, 11, 29),
-                "low",
-                "bad",
-            ),
-            weekly.CreditRow(
-                2, "new-team", None, 1000, 0, 1000, d("0"), None, None, None, "not known", "none"
-            ),
-        ),
-        latency=(
-            weekly.LatencyRow(
-                1, "chat-large", 388, d("2408"), d("14774.5"), d("61000"), d("614470"), d("9000")
-            ),
-            weekly.LatencyRow(2, "chat-small", 609, d("873"), d("1530"), d("2100.25"), d("9000"), None),
-        ),
-        freshness=weekly.Freshness(
-            datetime(2026, 11, 22, 21, 49, 8), datetime(2026, 11, 22, 21, 49, 15), None, 12, 8
-        ),
-        findings=(weekly.Finding("conflicting_duplicate", "llm_calls", 2, d("0.0123")),),
-    )
