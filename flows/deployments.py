@@ -61,7 +61,7 @@ def schedule(settings: Settings, *, with_server: bool) -> None:
 
 
 def deployments(settings: Settings) -> list[RunnerDeployment]:
-    """The flows as people find them in Prefect: the nightly by cron in UTC, the recalculation on demand."""
+    """The flows as people find them in Prefect: night and reviews by cron in UTC, others on demand."""
     from prefect.deployments.runner import RunnerDeployment
     from prefect.schedules import Cron
     from prefect.types.entrypoint import EntrypointType
@@ -78,7 +78,21 @@ def deployments(settings: Settings) -> list[RunnerDeployment]:
             # UTC: Prefect fires an hour off around clock changes in zones that have them
             schedule=Cron(settings.nightly_cron, timezone="UTC"),
             entrypoint_type=EntrypointType.MODULE_PATH,
-            description="Land, build, audit, publish, render the due review.",
+            description="Land, build, audit, publish, issue the reviews that are due.",
+        ),
+        *(
+            RunnerDeployment.from_flow(
+                flow,
+                name=name,
+                # the night issues them as well, and as soon as it is good; this one tells when none was
+                schedule=Cron(cron, timezone="UTC"),
+                entrypoint_type=EntrypointType.MODULE_PATH,
+                description="Issue what is due, hold what is not ready, send what waits.",
+            )
+            for flow, name, cron in (
+                (prefect_flows.weekly_review, "weekly-review", settings.weekly_review_cron),
+                (prefect_flows.monthly_review, "monthly-review", settings.monthly_review_cron),
+            )
         ),
         RunnerDeployment.from_flow(
             prefect_flows.recalculate,
@@ -105,7 +119,9 @@ def _end_dead_runs(settings: Settings) -> None:
     from prefect.client.schemas.objects import StateType
     from prefect.states import Crashed
 
-    flows = filters.FlowFilter(name=filters.FlowFilterName(any_=["nightly", "recalculate"]))
+    flows = filters.FlowFilter(
+        name=filters.FlowFilterName(any_=["nightly", "recalculate", "weekly-review", "monthly-review"])
+    )
     running = filters.FlowRunFilter(
         state=filters.FlowRunFilterState(
             type=filters.FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.CANCELLING])

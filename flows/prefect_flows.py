@@ -21,15 +21,18 @@ from flows.errors import AlmanacError, Busy
 from flows.nightly import Night, Step
 from flows.progress import LineProgress
 from flows.redaction import redact
+from flows.review_scopes import Kind
 from flows.scheduled_runs import (
     Ending,
     NightWish,
     Outcome,
     RecalculationWish,
+    ReviewWish,
     as_markdown,
     reason,
     run_nightly,
     run_recalculate,
+    run_reviews,
 )
 from flows.source_postgres import SourceUnavailable
 
@@ -51,7 +54,7 @@ def _due_at() -> datetime:
 def nightly(
     as_of: datetime | None = None, full_refresh: bool = False, accept_deletes: bool = False
 ) -> State[Any]:
-    """Land, build, audit, publish, then render the due review.
+    """Land, build, audit, publish, then issue the reviews that are due and send what waits.
 
     Args:
         as_of: The moment to work as of; empty for now.
@@ -84,6 +87,20 @@ def recalculate(
         now=datetime.now(UTC), first_day=first_day, last_day=last_day, team_id=team_id, dry_run=dry_run
     )
     return _shown("recalculate", run_recalculate(wish, progress=_progress(), perform=as_task))
+
+
+@flow(name="weekly-review", flow_run_name=_run_name, persist_result=False)
+def weekly_review() -> State[Any]:
+    """Issue the weekly reviews when their week is published, hold them when it is not, send what waits."""
+    wish = ReviewWish(now=datetime.now(UTC), kind=Kind.WEEKLY)
+    return _shown("weekly-review", run_reviews(wish, progress=_progress()))
+
+
+@flow(name="monthly-review", flow_run_name=_run_name, persist_result=False)
+def monthly_review() -> State[Any]:
+    """Issue the monthly reviews when their month is published, hold them when it is not, send what waits."""
+    wish = ReviewWish(now=datetime.now(UTC), kind=Kind.MONTHLY)
+    return _shown("monthly-review", run_reviews(wish, progress=_progress()))
 
 
 def as_task(step: Step, night: Night) -> None:
@@ -137,8 +154,8 @@ def _shown(key: str, outcome: Outcome) -> State[Any]:
         create_link_artifact(
             link=path.as_uri(),
             link_text=f"{path.parent.name} {path.name}",
-            key=f"weekly-review-{path.suffix.removeprefix('.')}",
-            description="The review of the last complete week, on the machine that made it",
+            key=f"{path.parent.parent.name}-review-{path.suffix.removeprefix('.')}",
+            description="A review of the last complete period, on the machine that made it",
         )
     return _STATES[outcome.ending](name=outcome.ending.value, message=outcome.message)
 

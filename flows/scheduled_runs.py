@@ -21,6 +21,9 @@ from flows.progress import Progress
 from flows.recalculate import last_published
 from flows.recalculate import recalculate as run_recalculation
 from flows.redaction import redact
+from flows.review_issue import require_all
+from flows.review_run import issue_due, send_outbox
+from flows.review_scopes import Kind
 from flows.settings import Settings, load_settings
 
 Perform = Callable[[Step, Night], None]
@@ -76,6 +79,14 @@ class RecalculationWish:
     dry_run: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ReviewWish:
+    """Reviews of a kind as the scheduler asks for them."""
+
+    now: datetime
+    kind: Kind
+
+
 @dataclass(slots=True)
 class _Attempt:
     """What is known of a run when it fails."""
@@ -122,6 +133,26 @@ def run_recalculate(wish: RecalculationWish, *, progress: Progress, perform: Per
             )
         verb = "would change" if wish.dry_run else "changed"
         return Outcome(Ending.DONE, f"{days}: {len(report.changes):,} values {verb}.", str(report), night)
+
+    return _ended(work, wish.now)
+
+
+def run_reviews(wish: ReviewWish, *, progress: Progress) -> Outcome:
+    """Issue the reviews of a kind that are due and ready, hold those that are not, send what waits.
+
+    Raises no Exception.
+    """
+
+    def work(attempt: _Attempt) -> Outcome:
+        settings = attempt.settings = load_settings()
+        now = _utc(wish.now).replace(microsecond=0)
+        with only_writer(settings, kind="review", as_of=now):
+            report = issue_due(settings, now, progress, kinds=(wish.kind,))
+            report.delivered = send_outbox(settings)
+        require_all(report.issued)
+        held = f", {len(report.held)} held" if report.held else ""
+        message = f"{len(report.issued.editions)} {wish.kind} reviews issued{held}; {report.delivered}"
+        return Outcome(Ending.DONE, message.splitlines()[0], "\n".join(report.lines()))
 
     return _ended(work, wish.now)
 
