@@ -55,7 +55,7 @@ def write_pdf(
         pdf: bytes = weasyprint.HTML(string=html, base_url="asset:/", url_fetcher=_fetcher(assets)).write_pdf(
             font_config=_font_configuration(),
             pdf_variant="pdf/ua-1",
-            finisher=_scope_headers,
+            finisher=_finish,
             attachments=[
                 # without its dates it would carry the present moment
                 weasyprint.Attachment(
@@ -64,7 +64,6 @@ def write_pdf(
                     description=file.description,
                     created=moment,
                     modified=moment,
-                    relationship="Data",
                 )
                 for file in attachments
             ],
@@ -177,12 +176,78 @@ def _warnings() -> Iterator[list[str]]:
         logger.propagate = propagate
 
 
-def _scope_headers(_document: Any, pdf: Any) -> None:
-    """Give every header cell its /Scope, which WeasyPrint leaves out and screen readers need."""
+def _finish(_document: Any, pdf: Any) -> None:
+    """Add what WeasyPrint leaves out and readers need: of tags, and of attached files."""
+    _scope_headers(pdf)
+    _pair_definitions(pdf)
+    _take_margins_out(pdf)
+    _relate_files(pdf)
 
-    def parent(element: Any) -> Any:
-        return pdf.objects[int(element["P"].split()[0])]
 
+def _object(pdf: Any, reference: Any) -> Any:
+    return pdf.objects[int(reference.split()[0])]
+
+
+def _children(pdf: Any, element: Any) -> list[Any]:
+    """The elements below one; what is no element (content of a page by its number) is left out."""
+    return [_object(pdf, kid) for kid in element.get("K", ()) if isinstance(kid, bytes)]
+
+
+def _scope_headers(pdf: Any) -> None:
+    """Give every header cell its /Scope."""
     for element in pdf.objects:
         if isinstance(element, dict) and element.get("S") == "/TH":
-            element["A"]["Scope"] = "/Column" if parent(parent(element)).get("S") == "/THead" else "/Row"
+            section = _object(pdf, _object(pdf, element["P"])["P"])
+            element["A"]["Scope"] = "/Column" if section.get("S") == "/THead" else "/Row"
+
+
+def _pair_definitions(pdf: Any) -> None:
+    """Make a `div` of a term and its definition one list item, which is what a list may hold.
+
+    WeasyPrint makes an item of each of the two, and leaves the `div` between them and the list.
+    """
+    for element in pdf.objects:
+        if not isinstance(element, dict) or element.get("S") != "/L":
+            continue
+        for pair in _children(pdf, element):
+            if pair.get("S") != "/Div":
+                continue
+            pair["S"] = "/LI"
+            for place, part in enumerate(_children(pdf, pair)):
+                part["S"] = "/Lbl" if place == 0 else "/LBody"
+                for body in _children(pdf, part):
+                    if body.get("S") == "/LBody":
+                        body["S"] = "/NonStruct"
+
+
+def _take_margins_out(pdf: Any) -> None:
+    """Mark running heads and feet as artifacts, so that no page is read out with them again.
+
+    WeasyPrint tags their text like content, but leaves their elements out of the document's tree.
+    """
+    root = _object(pdf, pdf.catalog["StructTreeRoot"])
+    read: set[bytes] = set()
+    left = [kid for kid in root["K"] if isinstance(kid, bytes)]
+    while left:
+        reference = left.pop()
+        if reference not in read:
+            read.add(reference)
+            element = _object(pdf, reference)
+            left += [kid for kid in element.get("K", ()) if isinstance(kid, bytes)]
+    numbers = _object(pdf, root["ParentTree"])["Nums"]
+    for place, page in enumerate(pdf.page_references):
+        elements = numbers[2 * place + 1]
+        tokens = _object(pdf, _object(pdf, page)["Contents"]).stream
+        for index, token in enumerate(tokens):
+            if not isinstance(token, dict) or elements[token["MCID"]] in read:
+                continue
+            elements[token["MCID"]] = "null"
+            tokens[index - 1] = "/Artifact"
+            tokens[index] = type(token)({"Type": "/Pagination"})
+
+
+def _relate_files(pdf: Any) -> None:
+    """Say of attached files that they are the document's data, which WeasyPrint says in PDF/A only."""
+    for element in pdf.objects:
+        if isinstance(element, dict) and element.get("Type") == "/Filespec":
+            element["AFRelationship"] = "/Data"
