@@ -27,7 +27,10 @@ LARGEST_HTML = 60_000
 LONGEST_HEADER = 200  # characters of text that people typed
 
 _ENCODED_WORD = re.compile(r"=\?|\?=")
-_NO_HEADER_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NO_HEADER_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_MESSAGE_ID = re.compile(r"<[A-Za-z0-9._+-]{1,200}@[A-Za-z0-9.-]{1,200}>")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
+_LONGEST_LINE = 998  # bytes, as SMTP has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,37 @@ def build(mail: Mail) -> bytes:
         "Message-ID": mail.message_id,
         **mail.headers,
     }
+    _require_harmless(mail, meant)
+    try:
+        message = _assembled(mail, meant)
+        _set_boundaries(message, mail)
+        built = message.as_bytes()
+        read = message_from_bytes(built, policy=default)
+        people = {name: read[name].addresses for name in ("From", "To", "Reply-To") if name in meant}
+    except (ValueError, IndexError, AttributeError, TypeError) as error:
+        # what the library's parser of headers raises, besides ValueError, for addresses that are none
+        raise ReportError(f"the mail to {mail.recipient[:80]!r} cannot be written: {error}") from error
+    for name, addresses in people.items():
+        if len(addresses) != 1:
+            raise ReportError(f"the mail's header {name} must name one address: {meant[name][:80]!r}")
+    if not built.isascii() or max(len(line) for line in built.split(b"\r\n")) >= _LONGEST_LINE:
+        raise ReportError("the mail has bytes or lines that not every server takes")
+    _require_meant(read, meant)
+    return built
+
+
+def _require_harmless(mail: Mail, meant: Mapping[str, str]) -> None:
     for name, value in meant.items():
         if _NO_HEADER_CHARACTER.search(value) or "=?" in value:
             raise ReportError(f"the mail's header {name} holds what no header may: {value[:80]!r}")
+    if not _MESSAGE_ID.fullmatch(mail.message_id):
+        raise ReportError(f"{mail.message_id[:80]!r} is no Message-ID")
+    for file_name in (*(file.file_name for file in mail.attachments), *(part.name for part in mail.pictures)):
+        if not _FILE_NAME.fullmatch(file_name):
+            raise ReportError(f"{file_name[:80]!r} is no name for a file of a mail")
+
+
+def _assembled(mail: Mail, meant: Mapping[str, str]) -> EmailMessage:
     message = EmailMessage(policy=SMTP)
     for name, value in meant.items():
         message[name] = value
@@ -116,10 +147,7 @@ def build(mail: Mail) -> bytes:
         message.add_attachment(
             attachment.content, maintype=maintype, subtype=subtype, filename=attachment.file_name
         )
-    _set_boundaries(message, mail)
-    built = message.as_bytes()
-    _require_meant(built, meant)
-    return built
+    return message
 
 
 def _set_boundaries(message: EmailMessage, mail: Mail) -> None:
@@ -135,8 +163,7 @@ def _set_boundaries(message: EmailMessage, mail: Mail) -> None:
             entity.set_boundary(f"=_almanac_{number}_{seed}")
 
 
-def _require_meant(built: bytes, meant: Mapping[str, str]) -> None:
-    read = message_from_bytes(built, policy=default)
+def _require_meant(read: EmailMessage, meant: Mapping[str, str]) -> None:
     ours = {"mime-version", "content-type"}
     found = {name: str(value) for name, value in read.items() if name.lower() not in ours}
     if list(found) != list(meant) or len(found) + len(ours & {n.lower() for n in read}) != len(read.keys()):

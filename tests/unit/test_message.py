@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import smtplib
 import subprocess
 import sys
 from datetime import datetime
@@ -12,7 +13,7 @@ from email.policy import default
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 from PIL import Image
@@ -20,6 +21,7 @@ from PIL import Image
 from reports import ReportError, charts
 from reports.message import Attachment, Mail, Picture, build, header_text, message_id
 from reports.png import png
+from tests.smtp_servers import Inbox, smtp_server
 
 ROOT = Path(__file__).resolve().parents[2]
 PDF = b"%PDF-1.7 \r\n.\n" * 100
@@ -136,6 +138,56 @@ def test_any_text_reads_back_as_it_was_meant(text: str) -> None:
 def test_text_that_nobody_made_safe_stops_the_mail(text: str) -> None:
     with pytest.raises(ReportError):
         build(mail(subject=text))
+
+
+PIECES = st.sampled_from(
+    (
+        *("=?utf-8?q?", "?=", "=0D=0A", "\r\n", "\n", "Bcc: e@x", "a@b.example", "x" * 400),
+        *("@", "<", ">", ",", ";", ":", '"', "(", ")", "\\", " ", "é", "\x00", "\udc80"),
+        *("\N{RIGHT-TO-LEFT OVERRIDE}", "\N{GRINNING FACE}"),
+    )
+)
+FIELDS = ("sender", "recipient", "reply_to", "subject", "message_id", "header", "file")
+
+
+@settings(max_examples=500)
+@given(st.sampled_from(FIELDS), st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=12).map("".join)))
+def test_whatever_a_part_holds_the_mail_goes_to_one_person_or_not_at_all(field: str, text: str) -> None:
+    more: dict[str, object] = {field: text}
+    if field == "header":
+        more = {"headers": {"X-Team": text}}
+    elif field == "file":
+        more = {"attachments": (Attachment(text, "application/pdf", b"x"),)}
+    try:
+        built = build(mail(**more))  # type: ignore[arg-type]
+    except ReportError:
+        return
+    read = message_from_bytes(built, policy=default)
+    expected = {"from", "to", "reply-to", "subject", "date", "message-id", "mime-version", "content-type"}
+    expected |= {"x-team"} if field == "header" else {"list-id", "auto-submitted"}
+    assert {name.lower() for name in read} | {"reply-to"} == expected
+    assert len(read["To"].addresses) == 1
+    assert built.isascii()
+    assert max(map(len, built.split(b"\r\n"))) < 998
+    assert b"\n" not in built.replace(b"\r\n", b"")
+
+
+def test_a_mail_is_for_one_person() -> None:
+    with pytest.raises(ReportError, match="must name one address"):
+        build(mail(recipient="ann@example.com, bob@example.com"))
+
+
+def test_a_server_takes_it_as_it_is() -> None:
+    built = build(mail(subject="Bericht für Zürich – " + "ü" * 120))
+    inbox = Inbox()
+    with smtp_server(inbox) as port, smtplib.SMTP("127.0.0.1", port) as client:
+        assert client.sendmail("almanac@example.com", ["ann@example.com"], built) == {}
+    (arrived,) = inbox.arrived
+    assert arrived.recipients == ("ann@example.com",)
+    assert arrived.parsed["Subject"] == "Bericht für Zürich – " + "ü" * 120
+    files = {part.get_filename(): part.get_content() for part in arrived.parsed.iter_attachments()}
+    assert files["review.pdf"] == PDF
+    assert arrived.content.replace(b"\r\n", b"\n").rstrip() == built.replace(b"\r\n", b"\n").rstrip()
 
 
 def test_a_page_that_would_be_clipped_stops_the_mail() -> None:
