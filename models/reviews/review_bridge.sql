@@ -21,8 +21,8 @@ priced as (
         *,
         cast(coalesce(client_cost_usd, 0) as numeric(28, 8)) as cost,
         cast(coalesce(previous_client_cost_usd, 0) as numeric(28, 8)) as previous_cost,
-        {{ money_ratio('previous_client_cost_usd', 'previous_priced_call_count') }} as previous_call_price,
-        {{ money_ratio('previous_client_cost_usd * 1000', 'previous_total_tokens') }} as previous_token_price
+        {{ money_ratio('priced_call_count', 'previous_priced_call_count') }} as call_growth,
+        {{ money_ratio('total_tokens', 'previous_total_tokens') }} as token_growth
 
     from models
 
@@ -39,14 +39,14 @@ parts as (
         previous_priced_call_count,
         -- this period's calls at the model's former price of a call; a new model at its own
         case when previous_priced_call_count > 0
-            then cast(priced_call_count * previous_call_price as numeric(28, 8)) else cost
+            then cast(previous_cost * call_growth as numeric(28, 8)) else cost
         end as cost_at_former_call,
         -- this period's tokens at the model's former price of a token
         case
             when not previous_priced_call_count > 0 then cost
             when previous_total_tokens > 0 and previous_cost > 0
-                then cast(total_tokens * (previous_token_price * cast(0.001 as numeric(4, 3))) as numeric(28, 8))
-            else cast(priced_call_count * previous_call_price as numeric(28, 8))
+                then cast(previous_cost * token_growth as numeric(28, 8))
+            else cast(previous_cost * call_growth as numeric(28, 8))
         end as cost_at_former_token
 
     from priced

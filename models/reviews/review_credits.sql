@@ -57,10 +57,12 @@ final as (
         judged.burn_per_day,
         judged.days_left,
         {{ run_out_date('judged.credits_remaining', 'judged.days_left') }} as run_out_date,
-        {%- for bound, rate in [('earliest', 'fastest'), ('latest', 'slowest')] %}
-        case when judged.days_left is not null then {{ run_out_date(
-            'judged.credits_remaining', ratio('judged.credits_remaining', 'burn_rates.' ~ rate ~ '_burn_per_day')
-        ) }} end as {{ bound }}_run_out_date,
+        -- a history shorter than the burn window has its own burn, which the range must enclose
+        {%- for bound, rate, extreme in [('earliest', 'fastest', 'greatest'), ('latest', 'slowest', 'least')] %}
+        case when judged.days_left is not null then {{ run_out_date('judged.credits_remaining', ratio(
+            'judged.credits_remaining',
+            extreme ~ '(burn_rates.' ~ rate ~ '_burn_per_day, judged.burn_per_day)'
+        )) }} end as {{ bound }}_run_out_date,
         {%- endfor %}
         judged.status,
         case when judged.status in ('exhausted', 'low') then 'bad' else 'none' end as tone,

@@ -8,36 +8,36 @@ with
 newest as (
 
     {% for source, relation in sources -%}
-    {%- set outer_last = loop.last -%}
-    {%- for scope_kind, key in scopes -%}
     select
-        '{{ scope_kind }}' as scope_kind,
-        {{ key or "'platform'" }} as scope_id,
+        organization_id,
+        team_id,
         '{{ source }}' as source,
         max(created_at) as newest_at
 
     from {{ ref(relation) }}
-    {%- if key %}
-    group by {{ key }}
-    {%- endif %}
-    {% if not (outer_last and loop.last) %}union all{% endif %}
-    {% endfor -%}
-    {%- endfor %}
+    group by organization_id, team_id
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 
 by_scope as (
 
+    {% for scope_kind, key in scopes -%}
     select
-        scope_kind,
-        scope_id,
+        '{{ scope_kind }}' as scope_kind,
+        {{ key or "'platform'" }} as scope_id,
         {%- for source, _ in sources %}
         max(case when source = '{{ source }}' then newest_at end) as newest_{{ source }}_at
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
 
     from newest
-    group by scope_kind, scope_id
+    {%- if key %}
+    group by {{ key }}
+    {%- endif %}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 

@@ -25,7 +25,7 @@ latencies as (
         team_id as scope_id,
         period_start_date,
         model_group || ': ' || model as model_group,
-        call_count - failed_call_count as latency_call_count,
+        latency_call_count,
         {%- for measure in ['p50', 'p95', 'p99', 'max'] %}
         latency_{{ measure }}_ms{% if not loop.last %},{% endif %}
         {%- endfor %}

@@ -18,8 +18,8 @@ ranked as (
         ) as list_position,
         restated.restated_start_date,
         restated.measure,
-        metric_values.metric_value - restated.difference as old_value,
-        metric_values.metric_value as new_value,
+        metric_values.metric_value - restated.later_difference - restated.difference as old_value,
+        metric_values.metric_value - restated.later_difference as new_value,
         restated.difference,
         restated.day_count,
         restated.cause,
@@ -33,9 +33,7 @@ ranked as (
             and restated.restated_start_date = metric_values.period_start_date
             and restated.measure = metric_values.metric
 
-    where
-        metric_values.metric_value is not null
-        and restated.difference <> 0
+    where metric_values.metric_value is not null
 
 ),
 

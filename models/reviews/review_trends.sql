@@ -53,6 +53,8 @@ shown as (
             and reviews.scope_kind = points.scope_kind
             and reviews.scope_id = points.scope_id
             and reviews.period_end_date >= points.period_end_date
+            -- the last whole one ended less than one before the review's end
+            and points.period_end_date > reviews.period_end_date - interval '{{ places + 1 }} {{ panel }}'
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 

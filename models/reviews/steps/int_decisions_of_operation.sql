@@ -22,7 +22,10 @@ credits as (
         cast(null as bigint) as count,
         cast(credits.credits_remaining as numeric(28, 8)) as amount,
         credits.run_out_date as on_date,
-        credits.list_position as place
+        cast(row_number() over (
+            partition by {{ review_keys('reviews') }}, reviews.period_start_date, credits.status
+            order by credits.list_position
+        ) as integer) as place
 
     from reviews
 

@@ -31,6 +31,7 @@ last_weeks as (
             and reviews.scope_kind = points.scope_kind
             and reviews.scope_id = points.scope_id
             and reviews.period_end_date >= points.period_end_date
+            and points.period_end_date > reviews.period_end_date - interval '{{ weeks + 1 }} week'
             and points.is_comparable
 
     where points.metric in ('job_count', 'client_cost_usd', 'credits_used')

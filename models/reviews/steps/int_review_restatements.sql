@@ -1,6 +1,7 @@
 {#-
     Grain: one row per review, earlier period and measure that the nights since the issue
-    before it have restated. An issue is made by the night of the day after its period.
+    before it have restated; what later nights restated stands beside. An issue is made by
+    the night of the day after its period.
 -#}
 with
 
@@ -16,79 +17,64 @@ reviews as (
 
 ),
 
-restated as (
+matched as (
 
     select
-        restatements.*,
-        teams.organization_id
+        {{ review_keys('reviews') }},
+        reviews.period_start_date,
+        case reviews.review_kind
+            {%- for kind, period_type in review_kinds() %}
+            when '{{ kind }}' then {{ period_start('restated.restated_date', period_type) }}
+            {%- endfor %}
+        end as restated_start_date,
+        restated.measure,
+        restated.restated_date,
+        restated.difference,
+        restated.cause,
+        restated.restated_as_of,
+        reviews.until >= restated.restated_as_of as is_of_issue
 
-    from {{ ref('restatements') }} as restatements
+    from reviews
 
-    -- a team that is gone
-    left join {{ ref('dim_teams') }} as teams
-        on restatements.team_id = teams.team_id
-
-    where restatements.difference <> 0
+    inner join {{ ref('int_scope_restatements') }} as restated
+        on
+            reviews.scope_kind = restated.scope_kind
+            and reviews.scope_id = restated.scope_id
+            and reviews.period_start_date > restated.restated_date
+            and reviews.since < restated.restated_as_of
 
 ),
 
-scoped as (
+ranked as (
 
-    {% for scope_kind, key in [('platform', "'platform'"), ('organization', 'organization_id'), ('team', 'team_id')] -%}
     select
-        '{{ scope_kind }}' as scope_kind,
-        {{ key }} as scope_id,
-        period_start_date as restated_date,
-        measure,
-        difference,
-        cause,
-        restated_as_of
+        *,
+        row_number() over (
+            partition by {{ review_keys() }}, period_start_date, restated_start_date, measure, is_of_issue
+            order by restated_as_of desc, cause asc
+        ) as recency
 
-    from restated
-    {%- if scope_kind != 'platform' %}
-    where measure <> 'provider_cost_usd'
-    {%- endif %}
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+    from matched
 
 ),
 
 added_up as (
 
     select
-        {{ review_keys('reviews') }},
-        reviews.period_start_date,
-        case reviews.review_kind
-            {%- for kind, period_type in review_kinds() %}
-            when '{{ kind }}' then {{ period_start('scoped.restated_date', period_type) }}
-            {%- endfor %}
-        end as restated_start_date,
-        scoped.measure,
-        sum(scoped.difference) as difference,
-        count(distinct scoped.restated_date) as day_count,
-        max(scoped.cause) as cause,
-        max(scoped.restated_as_of) as restated_as_of
+        {{ review_keys() }},
+        period_start_date,
+        restated_start_date,
+        measure,
+        sum(case when is_of_issue then difference end) as difference,
+        coalesce(sum(case when not is_of_issue then difference end), 0) as later_difference,
+        count(distinct case when is_of_issue then restated_date end) as day_count,
+        max(case when is_of_issue and recency = 1 then cause end) as cause,
+        max(case when is_of_issue then restated_as_of end) as restated_as_of
 
-    from reviews
-
-    inner join scoped
-        on
-            reviews.scope_kind = scoped.scope_kind
-            and reviews.scope_id = scoped.scope_id
-            and reviews.period_start_date > scoped.restated_date
-            and reviews.since < scoped.restated_as_of
-            and reviews.until >= scoped.restated_as_of
-
-    group by
-        {{ review_keys('reviews') }},
-        reviews.period_start_date,
-        case reviews.review_kind
-            {%- for kind, period_type in review_kinds() %}
-            when '{{ kind }}' then {{ period_start('scoped.restated_date', period_type) }}
-            {%- endfor %}
-        end,
-        scoped.measure
+    from ranked
+    group by {{ review_keys() }}, period_start_date, restated_start_date, measure
 
 )
 
 select * from added_up
+where difference <> 0
