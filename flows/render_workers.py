@@ -6,8 +6,12 @@ used up or killed is replaced, and only the job that it had fails.
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
+import os
 import resource
+import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import TimeoutError as Overtime
@@ -21,6 +25,8 @@ WORKERS = 2
 TASKS_PER_WORKER = 20
 SECONDS = 120  # for one job
 MEMORY_MB = 2048  # of address space: libraries and the interpreter take some 700 of it
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,8 @@ def run_all(
         max_workers=workers,
         max_tasks=tasks_per_worker,
         context=multiprocessing.get_context("spawn"),
-        initializer=_limit_memory,
-        initargs=(memory_mb * 2**20,),
+        initializer=_bind,
+        initargs=(memory_mb * 2**20, os.getpid()),
     )
     waiting: deque[tuple[Job, object]] = deque()
 
@@ -83,5 +89,11 @@ def run_all(
         pool.join(timeout=30)
 
 
-def _limit_memory(size: int) -> None:
+def _bind(size: int, parent: int) -> None:
+    """In a new process: take no more memory than `size`, and end when the process that draws is killed."""
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    if sys.platform == "linux":
+        # what the kernel watches is the thread that made this process; that is one of the pool's, and lasts
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it was killed before the kernel knew
+            os._exit(1)
