@@ -46,6 +46,7 @@ class Verdict:
     minimum_periods: int
     limit_factor: Decimal
     run_periods: int
+    minimum_observations: int
     low_credit_days: int
 
 

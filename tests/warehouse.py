@@ -183,6 +183,10 @@ def seed_query(node: dict[str, Any]) -> str:
     path = ROOT / node["original_file_path"]
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
+    if not rows:
+        types = node["config"]["column_types"]
+        columns = ", ".join(f"cast(null as {types[name]}) as {name}" for name in header)
+        return f"select {columns} where false"
     types = node["config"]["column_types"]
     columns = ", ".join(
         f"cast({name} as {types[name]}) as {name}" if name in types else name for name in header

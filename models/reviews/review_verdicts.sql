@@ -62,6 +62,7 @@ final as (
         cast({{ review_rule('minimum_periods') }} as integer) as minimum_periods,
         cast({{ review_rule('limit_factor') }} as numeric(4, 2)) as limit_factor,
         cast({{ review_rule('run_periods') }} as integer) as run_periods,
+        cast({{ review_rule('minimum_observations') }} as integer) as minimum_observations,
         cast({{ review_rule('low_credit_days') }} as integer) as low_credit_days,
         {{ as_of() }} as built_at_as_of
 

@@ -88,6 +88,21 @@ def test_the_nightly_is_scheduled_in_utc_and_the_recalculation_is_not(prefect: P
     assert prefect.deployment("recalculate")["schedules"] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "cron"), [("weekly-review", "0 6 * * 1"), ("monthly-review", "0 6 1 * *")], ids=str
+)
+def test_the_reviews_are_scheduled_in_utc_and_say_what_they_did(
+    prefect: Prefect, platform: Platform, name: str, cron: str
+) -> None:
+    (schedule,) = prefect.deployment(name)["schedules"]
+    assert (schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == (cron, "UTC")
+    run = prefect.run(name)
+    # nothing is published yet, or nothing of the last period: either way nobody gets a review of it
+    assert run["state_name"] in ("Completed", "Failed")
+    assert "Traceback" not in run["state"]["message"]
+    assert name in prefect.artifacts(run)
+
+
 def test_a_night_is_completed_with_its_steps_its_page_and_its_numbers(
     prefect: Prefect, platform: Platform
 ) -> None:

@@ -129,6 +129,7 @@ def sample(kind: str = "weekly", scope: str = "platform", name: str = "кома�
             minimum_periods=6,
             limit_factor=D("2.66"),
             run_periods=8,
+            minimum_observations=20,
             low_credit_days=14,
         ),
         kpis=tuple(_kpi(metric, kind, signals, place) for place, metric in enumerate(metrics, 1)),

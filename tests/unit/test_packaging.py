@@ -4,6 +4,10 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
+from flows.libraries import missing_packages
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -23,3 +27,15 @@ def test_every_locked_package_has_a_hash_and_a_pin() -> None:
 
 def test_the_lock_names_no_address() -> None:
     assert re.findall(r"https?://|file:|--(?:extra-)?index-url|--find-links|/\w+/", LOCK) == []
+
+
+def test_every_package_is_shipped() -> None:
+    folders = {path.parent for name in ("flows", "reports") for path in (ROOT / name).rglob("__init__.py")}
+    packages = {str(folder.relative_to(ROOT)).replace("/", ".") for folder in folders}
+    assert packages == set(PYPROJECT["tool"]["setuptools"]["packages"])
+
+
+def test_only_tests_ask_for_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "chromium" not in missing_packages()
+    assert "chromium" in missing_packages(for_tests=True)
