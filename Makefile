@@ -1,7 +1,7 @@
 # Everything runs in .venv, which the first target that needs it makes.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test benchmark campaign engines backfills lint format lock clean
+.PHONY: help setup tools demo test benchmark campaign engines backfills lint format lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -9,10 +9,13 @@ help: ## list the targets
 setup: ## make .venv (nothing to do when it is up to date)
 	@scripts/setup
 
+tools:
+	@scripts/setup --tests
+
 demo: setup ## run the whole pipeline on the recorded platform, and render its weekly review
 	@.venv/bin/almanac demo
 
-test: lint ## lint, types, and every test: what continuous integration runs
+test: tools lint ## lint, types, and every test: what continuous integration runs
 	.venv/bin/pytest -n 2 --dist worksteal
 
 campaign: setup ## kill 200 nights on both engines and look what is lost (hours; CAMPAIGN="--kills 20 --seed 7")

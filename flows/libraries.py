@@ -1,10 +1,12 @@
-"""The system libraries that the PDF renderer loads at run time; no wheel carries them.
+"""What no wheel carries: the system libraries that the PDF renderer loads, and the browser of the tests.
 
 Imports nothing but the standard library: `scripts/setup` runs this file before anything is installed.
 """
 
 import ctypes
 import ctypes.util
+import shutil
+import sys
 
 # Debian's package, the library's file name there, and its name for the linker elsewhere.
 LIBRARIES = (
@@ -13,11 +15,16 @@ LIBRARIES = (
     ("libharfbuzz-subset0", "libharfbuzz-subset.so.0", "harfbuzz-subset"),
     ("fontconfig", "libfontconfig.so.1", "fontconfig"),
 )
+# Debian's packages of programs that only tests run.
+TEST_PROGRAMS = ("chromium",)
 
 
-def missing_packages() -> list[str]:
-    """Debian's names of the packages whose library does not load."""
-    return [package for package, file_name, name in LIBRARIES if not _loads(file_name, name)]
+def missing_packages(*, for_tests: bool = False) -> list[str]:
+    """Debian's names of the packages whose library does not load, or whose program is not on the PATH."""
+    missing = [package for package, file_name, name in LIBRARIES if not _loads(file_name, name)]
+    if for_tests:
+        missing += [program for program in TEST_PROGRAMS if shutil.which(program) is None]
+    return missing
 
 
 def _loads(file_name: str, name: str) -> bool:
@@ -32,4 +39,4 @@ def _loads(file_name: str, name: str) -> bool:
 
 
 if __name__ == "__main__":
-    print(" ".join(missing_packages()))
+    print(" ".join(missing_packages(for_tests="--tests" in sys.argv[1:])))
