@@ -18,6 +18,7 @@ from reports.charts.marks import (
     fit,
     line,
     real,
+    ring,
     runs,
     svg,
     text_mark,
@@ -68,7 +69,10 @@ def process_chart(
     is_signal: bool = False,
     figure: Callable[[Decimal], str],
 ) -> Markup:
-    """A process behaviour chart: weeks, mean, natural limits as a band, the lines labelled at the right."""
+    """A process behaviour chart: weeks, mean, natural limits as a band, the lines labelled at the right.
+
+    A missing week is a gap with a ring on the ground.
+    """
     width, height, left, right, top, bottom = 240.0, 158.0, 7.0, 188.0, 8.0, 138.0
     series = [real(value) for value in values]
     low, mid, high = real(lower), real(mean), real(upper)
@@ -84,7 +88,11 @@ def process_chart(
     marks += runs(series, x, y, 1.6, radius=1.9)
     if series and series[-1] is not None:
         marks.append(end_mark(x(len(series) - 1), y(series[-1]), 4.2 if is_signal else 2.8, tone, is_signal))
-    if not any(value is not None for value in series):
+    if any(value is not None for value in series):
+        marks += [
+            ring(x(index), bottom, 2, MEAN, "c-mean") for index, value in enumerate(series) if value is None
+        ]
+    else:
         marks.append(text_mark((right / 2, (top + bottom) / 2), "no figures in these weeks", 10, "middle"))
     lines = [
         (y(limit), source)

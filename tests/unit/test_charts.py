@@ -277,6 +277,10 @@ def test_time_runs_to_the_right() -> None:
     assert across == sorted(set(across))
 
 
+def test_a_missing_week_is_a_hollow_mark() -> None:
+    assert _process([D(1), None, D(2), None, D(3)]).count('fill="none" stroke="#6e7781"') == 2
+
+
 def test_a_missing_week_says_so_when_nothing_is_known() -> None:
     assert "no figures in these weeks" in _process([None, None])
 
