@@ -1,4 +1,5 @@
 {#- Grain: one row per review of a complete period, and metric: its value judged against its natural limits. -#}
+{{ config(materialized='table') }}
 with
 
 judged_values as (
