@@ -1,7 +1,7 @@
 # Everything runs in .venv, which the first target that needs it makes.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test benchmark campaign engines backfills lint format lock clean
+.PHONY: help setup tools demo test benchmark campaign engines backfills reviews lint format lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -23,6 +23,9 @@ campaign: setup ## kill 200 nights on both engines and look what is lost (hours;
 
 benchmark: setup ## what a night costs beside its peers: make benchmark SIZES=1,5,20 (millions of calls)
 	.venv/bin/python -m benchmarks.nightly --sizes $(or $(SIZES),1,5)
+
+reviews: tools ## draw 300 team reviews, beside Chromium printing the same pages: make reviews REVIEWS=300
+	.venv/bin/python -m benchmarks.reviews --reviews $(or $(REVIEWS),300)
 
 engines: setup ## build 100 random platforms with DuckDB and with PostgreSQL, and compare everything
 	ALMANAC_TEST_PLATFORMS=100 .venv/bin/pytest -q tests/pipeline/test_postgres_target.py -k platforms
