@@ -116,9 +116,8 @@ def main() -> None:
         f"{'page, PDF/UA, CSV, mail: 2 workers':34}{wanted.reviews:>8}{ours_rate:>12.0f}{ours.peak_mb:>9.0f}"
     )
     print(f"{'Chromium prints the page: 1':34}{len(pages):>8}{theirs_rate:>12.0f}{theirs.peak_mb:>9.0f}")
-    print(
-        f"Ours is {ours_rate / theirs_rate:.2f} of Chromium's rate; a mail has {sizes / wanted.reviews / 1e3:.0f} kB."
-    )
+    share, mail_kb = ours_rate / theirs_rate, sizes / wanted.reviews / 1e3
+    print(f"Ours is {share:.2f} of Chromium's rate; a mail has {mail_kb:.0f} kB.")
 
 
 if __name__ == "__main__":
