@@ -38,17 +38,31 @@ class FileChannel:
         handing_over()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(parcel.content)
-                os.replace(temporary, path)  # mkstemp's rights stay: a mail is its owner's alone
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-                raise
+            if not path.parent.resolve().is_relative_to(self._folder.resolve()):
+                raise TryLater(f"{path.parent} leads out of {self._folder}: remove the link")
+            for left in path.parent.glob(f".{path.name}.*"):  # by a sender that was killed
+                left.unlink(missing_ok=True)
+            self._write(path, parcel.content)
         except OSError as error:
             raise TryLater(f"{path} cannot be written: {error.strerror}") from error
+
+    def _write(self, path: Path, content: bytes) -> None:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # the outbox will say that it was sent, and survives a power cut
+            os.replace(temporary, path)  # mkstemp's rights stay: a mail is its owner's alone
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def was_taken(self, parcel: Parcel) -> bool:
         """Whether the file is there and whole."""

@@ -25,6 +25,11 @@ from flows.errors import UsageError
 from flows.redaction import redact
 
 MESSAGES_PER_CONNECTION = 50
+# Messages over which the server ended the connection, one after the other, before it counts as away.
+BREAKS_IN_A_ROW = 3
+# The login is missing, wrong or no longer enough (RFC 4954), at whatever command the server says so.
+_LOGIN_CODES = frozenset({530, 534, 535, 538})
+_SENDER = "the sender"
 _PORTS = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
 _EXAMPLE = "Write smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465 (TLS)."
 _CHUNK = 16_384  # bytes; between two of them the deadline is looked at
@@ -100,28 +105,25 @@ class MailChannel:
         self._envelope_sender = envelope_sender
         self._ca_file = ca_file
         self._patience = patience or Patience()
-        self._connection: smtplib.SMTP | None = None
-        self._sent_here = 0
+        self._client: _Client | None = None
+        self._carried = 0
+        self._breaks = 0
 
     def send(self, parcel: Parcel, handing_over: Callable[[], None]) -> None:
         """One SMTP transaction; raises what `Channel` says."""
-        if self._sent_here >= MESSAGES_PER_CONNECTION:
+        if self._carried >= MESSAGES_PER_CONNECTION:
             self.close()
-        smtp = self._connection or self._connect()
-        try:
-            with self._deadline(smtp, self._patience.message):
-                self._transact(smtp, parcel, handing_over)
-        except NobodyKnows:
-            self._drop()
-            raise
-        except (TryLater, Refused):
-            self._reset()
-            raise
-        except (smtplib.SMTPServerDisconnected, OSError) as error:
-            # before the dot: the server cannot have taken what it did not have
-            self._drop()
-            raise TryLater(f"{self._server} broke off: {_text(error)}") from None
-        self._sent_here += 1
+        # servers end connections that were idle or carried enough: that is no failure of the next message
+        for is_last in (self._client is None, True):
+            try:
+                self._send_over(self._client or self._connect(), parcel, handing_over)
+                return
+            except _Broken as broken:
+                self._breaks += is_last
+                if self._breaks >= BREAKS_IN_A_ROW:
+                    raise ChannelDown(f"{broken} ({self._breaks} messages in a row)") from None
+                if is_last:
+                    raise TryLater(str(broken)) from None
 
     def was_taken(self, parcel: Parcel) -> None:
         """SMTP cannot be asked."""
@@ -129,108 +131,190 @@ class MailChannel:
 
     def close(self) -> None:
         """Take leave of the server."""
-        if self._connection is not None:
-            with contextlib.suppress(smtplib.SMTPException, OSError):
-                self._connection.quit()
+        if self._client is not None:
+            with contextlib.suppress(OSError), self._client.deadline(self._patience.step):
+                self._client.quit()
         self._drop()
+        self._breaks = 0
 
-    def _transact(self, smtp: smtplib.SMTP, parcel: Parcel, handing_over: Callable[[], None]) -> None:
-        if not (parcel.recipient.isascii() or smtp.has_extn("smtputf8")):
-            raise Refused(f"{self._server} takes no address outside ASCII")
-        options = ["SMTPUTF8"] if not parcel.recipient.isascii() else []
-        if smtp.has_extn("size"):
-            options.append(f"size={len(parcel.content)}")
-        self._require(smtp.mail(self._envelope_sender, options), "the sender", is_sender=True)
-        self._require(smtp.rcpt(parcel.recipient), "the recipient")
-        self._require(smtp.docmd("data"), "the message", wanted=354)
-        assert smtp.sock is not None
+    def _send_over(self, client: _Client, parcel: Parcel, handing_over: Callable[[], None]) -> None:
+        """One try; raises _Broken when the connection ended while nothing was handed over."""
+        try:
+            with client.deadline(self._patience.message):
+                self._transact(client, parcel, handing_over)
+        except (TryLater, Refused):
+            self._breaks = 0
+            self._reset()
+            raise
+        except OSError as error:
+            # before the dot: the server cannot have taken what it did not have
+            self._drop()
+            raise _Broken(f"{self._server} broke off: {_text(error)}") from None
+        except BaseException:
+            # in the middle of whatever was said: nothing more can be said here
+            self._drop()
+            raise
+        self._breaks = 0
+        self._carried += 1
+
+    def _transact(self, client: _Client, parcel: Parcel, handing_over: Callable[[], None]) -> None:
+        self._require(client.mail(self._envelope_sender, self._options(client, parcel)), _SENDER)
+        self._require(client.rcpt(parcel.recipient), "the recipient")
+        self._require(client.docmd("data"), "the message", wanted=354)
+        assert client.sock is not None
         content = _dotted(parcel.content)
         for start in range(0, len(content), _CHUNK):
-            smtp.send(content[start : start + _CHUNK])
-        smtp.sock.settimeout(self._patience.answer)
+            client.send(content[start : start + _CHUNK])
+        client.sock.settimeout(self._patience.answer)
         handing_over()
         try:
-            smtp.send(b".\r\n")
-            answer = smtp.getreply()
-        except (smtplib.SMTPException, OSError) as error:
+            client.send(b".\r\n")
+            answer = client.getreply()
+        except OSError as error:
             raise NobodyKnows(f"{self._server} did not confirm the message: {_text(error)}") from None
-        smtp.sock.settimeout(self._patience.step)
-        self._require(answer, "the message")
+        client.sock.settimeout(self._patience.step)
+        self._require(answer, "the message", is_handed_over=True)
+
+    def _options(self, client: _Client, parcel: Parcel) -> list[str]:
+        """What MAIL says of the message; raises when the server cannot carry it."""
+        options = []
+        if client.has_extn("size"):
+            options.append(f"size={len(parcel.content)}")
+        if not parcel.content.isascii() and client.has_extn("8bitmime"):
+            options.append("body=8bitmime")
+        if not (parcel.recipient.isascii() and self._envelope_sender.isascii()):
+            if not client.has_extn("smtputf8"):
+                story = f"{self._server} takes no address outside ASCII"
+                if not self._envelope_sender.isascii():
+                    raise ChannelDown(
+                        f"{story}, such as the sender's. Change `bounces` in the recipients file."
+                    )
+                raise Refused(story)
+            options.append("SMTPUTF8")
+        return options
 
     def _require(
-        self, answer: tuple[int, bytes], what: str, *, is_sender: bool = False, wanted: int = 250
+        self, answer: tuple[int, bytes], what: str, *, wanted: int = 250, is_handed_over: bool = False
     ) -> None:
+        """Raise what an answer other than the wanted one means."""
         code, text = answer
         if code == wanted or (wanted == 250 and code == 251):
             return
         story = f"{self._server} answered {code} to {what}: {_text(text)}"
+        if code in _LOGIN_CODES:
+            raise ChannelDown(f"{story}. Correct the user and password in ALMANAC_SMTP_URL.")
         if code == 421:
             self._drop()
-            raise TryLater(story)
-        if is_sender and code >= 500 and code != 552:
+            raise TryLater(story) if is_handed_over else _Broken(story)
+        if what == _SENDER and code >= 500 and code != 552:
             # not this message's fault: no message would be taken
-            self._drop()
             raise ChannelDown(f"{story}. Check the sender's addresses in the recipients file.")
         if code >= 500:
             raise Refused(story)
         raise TryLater(story)
 
-    def _connect(self) -> smtplib.SMTP:
+    def _connect(self) -> _Client:
+        """A connection that may be trusted, logged in; raises ChannelDown when there is none."""
         server, patience = self._server, self._patience
-        context = ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = self._tls_context()
         try:
-            if server.scheme == "smtps":
-                smtp: smtplib.SMTP = smtplib.SMTP_SSL(
-                    server.host, server.port, timeout=patience.step, context=context
-                )
-            else:
-                smtp = smtplib.SMTP(server.host, server.port, timeout=patience.step)
-            with self._deadline(smtp, patience.message):
-                smtp.ehlo_or_helo_if_needed()
+            wire = socket.create_connection((server.host, server.port), timeout=patience.step)
+        except (OSError, UnicodeError) as error:
+            raise ChannelDown(f"{server} does not take mails now: {_text(error)}") from None
+        client = _Client(wire, patience.step)
+        try:
+            with client.deadline(patience.message):
+                client.greet(server.host, server.port, context if server.scheme == "smtps" else None)
+                client.ehlo_or_helo_if_needed()
                 if server.scheme == "smtp":
-                    if not smtp.has_extn("starttls"):
+                    if not client.has_extn("starttls"):
                         raise ChannelDown(f"{server} offers no STARTTLS, so nothing is sent through it.")
-                    smtp.starttls(context=context)
-                    smtp.ehlo()
+                    client.starttls(context=context)
+                    client.ehlo()
                 if server.user is not None:
-                    smtp.login(server.user, server.password or "")
-        except ssl.SSLError as error:
+                    client.login(server.user, server.password or "")
+        except ssl.SSLCertVerificationError as error:
+            client.close()
             raise ChannelDown(
                 f"{server} cannot be trusted: {_text(error)}. Correct its certificate, or name the "
                 "authority that signed it in ALMANAC_SMTP_CA_FILE."
             ) from None
         except smtplib.SMTPAuthenticationError as error:
+            client.close()
+            # not its text, which may repeat what was sent
             raise ChannelDown(
                 f"{server} refused the login ({error.smtp_code}). Correct the user and password in "
                 "ALMANAC_SMTP_URL."
             ) from None
-        except (smtplib.SMTPException, OSError) as error:
+        except (OSError, UnicodeError) as error:
+            client.close()
             raise ChannelDown(f"{server} does not take mails now: {_text(error)}") from None
-        self._connection, self._sent_here = smtp, 0
-        return smtp
+        except BaseException:
+            client.close()
+            raise
+        self._client, self._carried = client, 0
+        return client
+
+    def _tls_context(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
+        except OSError as error:
+            raise ChannelDown(
+                f"{self._ca_file} holds no certificate of an authority: {_text(error)}. Correct "
+                "ALMANAC_SMTP_CA_FILE."
+            ) from None
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
 
     def _reset(self) -> None:
-        if self._connection is None:
+        if self._client is None:
             return
         try:
-            self._connection.rset()
-        except (smtplib.SMTPException, OSError):
+            with self._client.deadline(self._patience.step):
+                self._client.rset()
+        except OSError:
             self._drop()
 
     def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+
+class _Broken(Exception):
+    """The server ended the connection, and nothing had been handed over."""
+
+
+class _Client(smtplib.SMTP):
+    """smtplib's client, which can be cut off whatever it does: its timeouts count from byte to byte."""
+
+    def __init__(self, wire: socket.socket, timeout: float) -> None:
+        # an address instead of the name that smtplib would ask the resolver for, without a limit
+        own = str(wire.getsockname()[0]).partition("%")[0]
+        super().__init__(local_hostname=f"[IPv6:{own}]" if ":" in own else f"[{own}]", timeout=timeout)
+        self._wire = wire
+        self._tls: ssl.SSLContext | None = None
+        # the connection itself, whichever object speaks over it: TLS takes the first one's place
+        self._line = wire.dup()
+
+    def greet(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+        """Hear the server's greeting, inside TLS when a context is given."""
+        self._tls = tls
+        self._host = host  # whose certificate STARTTLS wants
+        code, text = self.connect(host, port)
+        if code != 220:
+            raise smtplib.SMTPConnectError(code, text)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return self._wire if self._tls is None else self._tls.wrap_socket(self._wire, server_hostname=host)
 
     @contextmanager
-    def _deadline(self, smtp: smtplib.SMTP, seconds: float) -> Iterator[None]:
-        """Cut the connection after so long: timeouts count from one byte to the next."""
+    def deadline(self, seconds: float) -> Iterator[None]:
+        """Cut the connection when the block takes longer."""
 
         def cut() -> None:
-            with contextlib.suppress(OSError, AttributeError):
-                assert smtp.sock is not None
-                smtp.sock.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                self._line.shutdown(socket.SHUT_RDWR)
 
         timer = threading.Timer(seconds, cut)
         timer.daemon = True
@@ -239,6 +323,12 @@ class MailChannel:
             yield
         finally:
             timer.cancel()
+
+    def close(self) -> None:
+        """End the connection."""
+        super().close()
+        self._wire.close()
+        self._line.close()
 
 
 def _dotted(content: bytes) -> bytes:

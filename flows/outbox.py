@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from flows.archive import Edition, keep_document, read_document
 from flows.channels import Channel, ChannelDown, NobodyKnows, Parcel, Refused, TryLater
+from flows.errors import AlmanacError
 from flows.failpoints import failpoint
 from flows.ops_store import OpsStore, deliveries
 from flows.redaction import redact
@@ -36,6 +38,12 @@ GRACE = timedelta(minutes=15)  # before an unconfirmed message is sent once more
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=6)
 GIVE_UP_AFTER = timedelta(hours=24)
+# before that: a message that waited a day for a server that was away is not lost to its first "try later"
+FEWEST_ATTEMPTS = 5
+# No row is due later than this; one that seems to be was written by a clock that has been set back since.
+_FURTHEST_WAIT = LONGEST_WAIT * 1.2
+# Seconds between the tries to note that a message was taken: an answer that is lost here makes a duplicate.
+_NOTING_WAITS = (0.0, 1.0, 5.0, 20.0)
 DUPLICATE_MARK = b"[may be a duplicate] "
 
 _SUBJECT = re.compile(rb"(?im)^subject:[ ]?")
@@ -119,19 +127,22 @@ def deliver(
     channels: Mapping[str, Channel],
     *,
     now: Callable[[Connection], datetime] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
     grace: timedelta = GRACE,
     limit: int = 100_000,
 ) -> DeliveryReport:
     """Send what is due, one message at a time; any number of senders may do so at once.
 
-    A channel that is down is left alone for the rest of the run, its rows as they were. `limit` bounds the
-    messages of one run, `now` is the clock (naive UTC; the store's own by default).
+    A channel that is down is left alone for the rest of the run, its rows as they were; one that is not among
+    `channels` is reported when rows wait for it. `limit` bounds the messages of one run, `now` is the clock
+    (naive UTC; the store's own by default). Raises AlmanacError when the store cannot be used.
     """
-    sender = _Sender(store, channels, now or store.now, grace)
+    sender = _Sender(store, channels, now or store.now, sleep, grace)
     try:
         for _ in range(limit):
             if not sender.send_one():
                 break
+        sender.look_for_other_channels()
     finally:
         for channel in channels.values():
             channel.close()
@@ -166,6 +177,10 @@ def deliveries_of(connection: Connection, edition: Edition) -> list[Any]:
     )
 
 
+class _Overtaken(Exception):
+    """Another sender holds the row: this one stood still for longer than its lease."""
+
+
 class _Sender:
     """One sender's turn: claims a row, sends it, notes what came of it, and again."""
 
@@ -174,11 +189,13 @@ class _Sender:
         store: OpsStore,
         channels: Mapping[str, Channel],
         now: Callable[[Connection], datetime],
+        sleep: Callable[[float], None],
         grace: timedelta,
     ) -> None:
         self._store = store
         self._channels = channels
         self._now = now
+        self._sleep = sleep
         self._grace = grace
         self._holder = uuid.uuid4().hex
         self.report = DeliveryReport()
@@ -189,15 +206,22 @@ class _Sender:
         if row is None:
             return False
         failpoint("outbox.claimed")
+        try:
+            parcel = self._parcel(row)
+        except AlmanacError as damaged:
+            # a document that the archive lost holds up nobody else's
+            (self._doubt if row.state == "sending" else self._retry)(row, str(damaged))
+            return True
+        if parcel is None:
+            return True
         channel = self._channels[row.channel]
         if row.state == "sending":
-            self._settle_abandoned(row, channel)
-            return True
-        parcel = self._parcel(row)
-        if parcel is None:
+            self._settle_abandoned(row, parcel, channel)
             return True
         try:
             channel.send(parcel, lambda: self._hand_over(row))
+        except _Overtaken:
+            pass  # the row is the other sender's now
         except ChannelDown as down:
             self._set(row, state=row.state)
             self.report.channels_down[row.channel] = str(down)
@@ -209,20 +233,39 @@ class _Sender:
             self._doubt(row, str(nobody))
         else:
             failpoint("outbox.taken")
-            self._set(row, state="sent", sent_at=True, last_error=None)
-            self.report.sent += 1
+            self._note_sent(row)
             failpoint("outbox.marked")
         return True
+
+    def look_for_other_channels(self) -> None:
+        """Report rows that wait for a channel that is not set up."""
+        with self._store.transaction() as connection:
+            rows = connection.execute(
+                select(outbox.c.channel, func.count())
+                .where(
+                    outbox.c.channel.not_in(list(self._channels)),
+                    or_(
+                        outbox.c.state.in_(("pending", "sending")),
+                        and_(outbox.c.state == "unknown", outbox.c.is_resend.is_(False)),
+                    ),
+                )
+                .group_by(outbox.c.channel)
+            )
+            for channel, count in rows:
+                self.report.channels_down[channel] = f"it is not set up, and {count} messages wait for it"
 
     def _claim(self) -> Any:
         usable = [name for name in self._channels if name not in self.report.channels_down]
         with self._store.transaction() as connection:
             now = self._now(connection)
-            is_free = or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now)
+            # what seems further ahead than can be was written before the clock was set back; by a second
+            # or a minute, as clocks are corrected, does not end the lease of a sender that is at work
+            is_free = or_(outbox.c.lease_until.is_(None), _is_over(outbox.c.lease_until, now, 2 * LEASE))
+            is_time = _is_over(outbox.c.due_at, now, max(_FURTHEST_WAIT, self._grace))
             # unknown: once more when its grace is over; abandoned while handed over: unknown from now on
             is_due = or_(
-                and_(outbox.c.state == "pending", outbox.c.due_at <= now),
-                and_(outbox.c.state == "unknown", outbox.c.is_resend.is_(False), outbox.c.due_at <= now),
+                and_(outbox.c.state == "pending", is_time),
+                and_(outbox.c.state == "unknown", outbox.c.is_resend.is_(False), is_time),
                 outbox.c.state == "sending",
             )
             query = (
@@ -255,25 +298,23 @@ class _Sender:
     def _hand_over(self, row: Any) -> None:
         """The last moment at which nothing has left; from here on a crash leaves a doubt."""
         with self._store.transaction() as connection:
-            self._update(
+            is_ours = self._update(
                 connection,
                 row,
-                keep_lease=True,
+                lease_until=self._now(connection) + LEASE,
                 state="sending",
                 attempt_count=row.attempt_count + 1,
                 is_resend=row.state == "unknown",
             )
+        if not is_ours:
+            raise _Overtaken
         failpoint("outbox.handed_over")
 
-    def _settle_abandoned(self, row: Any, channel: Channel) -> None:
+    def _settle_abandoned(self, row: Any, parcel: Parcel, channel: Channel) -> None:
         """A sender died between handing over and noting the answer."""
-        parcel = self._parcel(row)
-        was_taken = channel.was_taken(parcel) if parcel else None
-        if parcel is None:
-            return
+        was_taken = channel.was_taken(parcel)
         if was_taken:
-            self._set(row, state="sent", sent_at=True)
-            self.report.sent += 1
+            self._note_sent(row)
         elif was_taken is False:
             self._set(row, state="pending", is_resend=False)
         else:
@@ -283,7 +324,7 @@ class _Sender:
         attempt = row.attempt_count + 1
         with self._store.transaction() as connection:
             now = self._now(connection)
-            if now - row.created_at >= GIVE_UP_AFTER:
+            if now - row.created_at >= GIVE_UP_AFTER and attempt >= FEWEST_ATTEMPTS:
                 # what may have arrived stays in doubt
                 is_doubtful = row.state == "unknown"
                 self._update(
@@ -322,21 +363,52 @@ class _Sender:
         self.report.unknown += 1
         self.report.troubles.append(f"{row.recipient}: nobody knows whether it arrived: {why}")
 
+    def _note_sent(self, row: Any) -> None:
+        """Note the server's word, which outweighs what others made of this sender's silence."""
+        for wait in _NOTING_WAITS:
+            self._sleep(wait)
+            try:
+                with self._store.transaction() as connection:
+                    connection.execute(
+                        update(outbox)
+                        .where(
+                            outbox.c.delivery_id == row.delivery_id,
+                            or_(outbox.c.lease_holder == self._holder, outbox.c.lease_holder.is_(None)),
+                        )
+                        .values(
+                            state="sent",
+                            sent_at=self._now(connection),
+                            last_error=None,
+                            lease_until=None,
+                            lease_holder=None,
+                        )
+                    )
+            except AlmanacError:
+                if wait == _NOTING_WAITS[-1]:
+                    raise
+            else:
+                break
+        self.report.sent += 1
+
     def _set(self, row: Any, **values: Any) -> None:
         with self._store.transaction() as connection:
-            if values.pop("sent_at", False):
-                values["sent_at"] = self._now(connection)
             self._update(connection, row, **values)
 
-    def _update(self, connection: Connection, row: Any, *, keep_lease: bool = False, **values: Any) -> None:
-        if not keep_lease:
+    def _update(self, connection: Connection, row: Any, **values: Any) -> bool:
+        """Whether the row was still this sender's: whoever lost the lease decides nothing any more."""
+        if "lease_until" not in values:
             values |= {"lease_until": None, "lease_holder": None}
-        connection.execute(
+        changed = connection.execute(
             update(outbox)
-            # whoever lost the lease decides nothing any more
             .where(outbox.c.delivery_id == row.delivery_id, outbox.c.lease_holder == self._holder)
             .values(**values)
         )
+        return changed.rowcount == 1
+
+
+def _is_over(moment: ColumnElement[datetime], now: datetime, longest: timedelta) -> ColumnElement[bool]:
+    """Whether a moment that lay at most `longest` ahead has come."""
+    return or_(moment <= now, moment > now + longest)
 
 
 def _wait(delivery_id: int, attempt: int) -> timedelta:

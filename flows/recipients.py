@@ -7,6 +7,7 @@ who is not in it; without the file nothing is sent at all.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from email.errors import MessageError
 from email.headerregistry import Address
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from flows.errors import UsageError
 from flows.review_scopes import Kind, Scope, parse_scope
@@ -64,6 +65,12 @@ def _scope(text: str) -> Scope:
 
 
 MailAddress = Annotated[str, AfterValidator(_address)]
+# By pydantic's type of error: what its own words do not say.
+_PROBLEMS = {
+    "extra_forbidden": "there is no such setting; docs/operations.md lists them under Reviews and mail",
+    "missing": "is missing",
+}
+
 Dates = Literal["en-GB", "en-US", "iso"]
 
 
@@ -108,18 +115,6 @@ class Recipients(_Part):
     quiet_periods: Literal["short", "none"] = "short"
     reviews: list[ReviewPart] = []
 
-    @model_validator(mode="after")
-    def _nobody_twice(self) -> Recipients:
-        seen: set[tuple[str, str, str]] = set()
-        for part in self.reviews:
-            for address in part.to:
-                for kind in part.send:
-                    key = (part.scope, address.lower(), kind)
-                    if key in seen:
-                        raise ValueError(f"{address} would get the {kind} review of {part.scope} twice")
-                    seen.add(key)
-        return self
-
     def scopes(self, kind: Kind) -> list[Scope]:
         """Whose reviews of a kind somebody gets."""
         return sorted({parse_scope(part.scope) for part in self.reviews if kind in part.send})
@@ -137,7 +132,12 @@ class Recipients(_Part):
 def load_recipients(path: Path) -> Recipients:
     """Read the file. Raises UsageError that names each mistake with its line."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise UsageError(
+                f"{path} is larger than {LARGEST_FILE:,} bytes. Divide it, or look what is in it."
+            )
         text = content.decode("utf-8")
     except OSError as error:
         raise UsageError(
@@ -145,8 +145,6 @@ def load_recipients(path: Path) -> Recipients:
         ) from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: byte {error.start} is not UTF-8. Save the file as UTF-8.") from None
-    if len(content) > LARGEST_FILE:
-        raise UsageError(f"{path} is larger than {LARGEST_FILE:,} bytes. Divide it, or look what is in it.")
     try:
         node = yaml.compose(text, Loader=_StrictLoader)
         data = yaml.load(text, Loader=_StrictLoader)
@@ -158,31 +156,61 @@ def load_recipients(path: Path) -> Recipients:
     except RecursionError:
         raise UsageError(f"{path}: nested too deeply.") from None
     try:
-        return Recipients.model_validate(data)
+        recipients = Recipients.model_validate(data)
+        wrong = list(_named_twice(recipients))
     except ValidationError as error:
-        lines = [
-            f"  line {_line_of(node, detail['loc'])}: "
-            f"{'.'.join(str(part) for part in detail['loc']) or 'the file'}: "
-            f"{detail['msg'].removeprefix('Value error, ')}"
+        wrong = [
+            (detail["loc"], _PROBLEMS.get(detail["type"]) or detail["msg"].removeprefix("Value error, "))
             for detail in error.errors(include_url=False, include_context=False, include_input=False)
         ]
-        raise UsageError(
-            f"The recipients file {path} is wrong.\n" + "\n".join(lines) + "\nCorrect it; nothing was sent."
-        ) from None
+    if not wrong:
+        return recipients
+    lines = [
+        f"  line {_line_of(node, place)}: {'.'.join(str(part) for part in place) or 'the file'}: {problem}"
+        for place, problem in wrong
+    ]
+    raise UsageError(
+        f"The recipients file {path} is wrong.\n" + "\n".join(lines) + "\nCorrect it; nothing was sent."
+    )
+
+
+def _named_twice(recipients: Recipients) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Where somebody would get the same review a second time."""
+    seen: set[tuple[str, str, str]] = set()
+    for number, part in enumerate(recipients.reviews):
+        for position, address in enumerate(part.to):
+            keys = {(part.scope, address.lower(), kind.value) for kind in part.send}
+            for scope, _, kind in sorted(keys & seen):
+                place = ("reviews", number, "to", position)
+                yield place, f"{address} would get the {kind} review of {scope} twice"
+            seen |= keys
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML without aliases, which multiply, and without a key twice, of which one would be lost."""
+    """Lists, mappings, texts and null: no aliases, which multiply, no tags, and no key twice."""
+
+    # a text stays one, whether it looks like a date, a number or a yes
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        mark: Any = event.start_mark
+        if isinstance(event, yaml.AliasEvent):
             raise yaml.composer.ComposerError(None, None, "aliases (*name) are not taken", mark)
+        if event.tag is not None:
+            raise yaml.composer.ComposerError(None, None, "tags (!name) are not taken", mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a list or mapping is no name of a setting", key.start_mark
+                )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"{str(key.value)[:40]!r} is here twice", key.start_mark

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import random
 import signal
@@ -9,124 +11,162 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from flows.ops_store import OpsStore, deliveries, open_ops_store
 from flows.outbox import DUPLICATE_MARK
 from flows.settings import Settings
 from tests.pipeline.test_outbox import T0, message, put
+from tests.sender_process import start_sender
 from tests.smtp_servers import Inbox, smtp_server
 
 ROOT = Path(__file__).resolve().parents[2]
 # The campaign: ALMANAC_TEST_SENDER_KILLS=200 ALMANAC_TEST_SENDER_MESSAGES=2000 (some minutes).
-KILLS = int(os.environ.get("ALMANAC_TEST_SENDER_KILLS", "25"))
-MESSAGES = int(os.environ.get("ALMANAC_TEST_SENDER_MESSAGES", "250"))
+KILLS = int(os.environ.get("ALMANAC_TEST_SENDER_KILLS", "30"))
+MESSAGES = int(os.environ.get("ALMANAC_TEST_SENDER_MESSAGES", "300"))
 SEED = int(os.environ.get("ALMANAC_TEST_SENDER_SEED", "20261123"))
-SECONDS = 900
+AT_ONCE = 2  # senders
+SECONDS = 900  # of all kills together
+END_SECONDS = 300  # of a sender that is left alone
+_databases = itertools.count(1)
 
-SENDER = """
-import sys
-from datetime import timedelta
-from pathlib import Path
-from flows.mail_channel import MailChannel, SmtpServer
-from flows.ops_store import open_ops_store
-from flows.outbox import deliver
-from flows.settings import Settings
-store = open_ops_store(Settings(data_dir=Path(sys.argv[1])))
-server = SmtpServer("smtp+plain", "127.0.0.1", int(sys.argv[2]))
-channel = MailChannel(server, envelope_sender="b@example.com")
-print("ready", flush=True)
-deliver(store, {"mail": channel}, grace=timedelta(0))
-"""
+ONE_SENDER = "import sys; from tests.sender_process import send_all; send_all(sys.argv[1], int(sys.argv[2]))"
 
 
-def sender(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SENDER, str(folder), str(port)], cwd=ROOT, stdout=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
-    return process
+@pytest.fixture(params=["sqlite", "postgres"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """Of an ops store of its own, as JSON can say them."""
+    if request.param == "sqlite":
+        yield {"data_dir": str(tmp_path), "target": "duckdb"}
+        return
+    server = request.getfixturevalue("postgres_server")
+    name = f"senders_{next(_databases)}"
+    url = server.create_database(name)
+    yield {"data_dir": str(tmp_path), "target": "postgres", "warehouse_url": url}
+    server.drop_database(name)
 
 
-def free_what_the_dead_hold(store: OpsStore) -> int:
-    """As if their leases had run out; returns how many were handed over and not confirmed."""
+def free_what_the_dead_hold(store: OpsStore) -> set[str]:
+    """As if their leases had run out; returns whose messages were handed over and not confirmed."""
     outbox = deliveries.outbox
     with store.transaction() as connection:
-        in_doubt = connection.scalar(
-            select(func.count()).where(outbox.c.state == "sending", outbox.c.lease_until.is_not(None))
-        )
+        in_doubt = set(connection.scalars(select(outbox.c.recipient).where(outbox.c.state == "sending")))
         connection.execute(
             update(outbox)
             .where(outbox.c.lease_until.is_not(None))
             .values(lease_until=store.now(connection) - timedelta(seconds=1))
         )
-    return int(in_doubt or 0)
+    return in_doubt
 
 
-def test_killed_senders_lose_nothing_and_double_only_what_is_in_doubt(tmp_path: Path) -> None:
-    print(f"seed {SEED}, {KILLS} kills, {MESSAGES} messages")
+def kill_after(process: ForkServerProcess, inbox: Inbox, arrivals: int, seconds: float) -> bool:
+    """Kill a sender that much time after that many messages; whether it still lived."""
+    until, give_up_at = len(inbox.arrived) + arrivals, time.monotonic() + 30
+    while len(inbox.arrived) < until and process.is_alive() and time.monotonic() < give_up_at:
+        time.sleep(0.001)
+    time.sleep(seconds)
+    process.kill()
+    process.join(30)
+    return process.exitcode == -signal.SIGKILL
+
+
+def test_killed_senders_lose_nothing_and_double_only_what_is_in_doubt(settings: dict[str, Any]) -> None:
     chance = random.Random(SEED)
-    store = open_ops_store(Settings(data_dir=tmp_path))
+    store = open_ops_store(Settings(**settings))
     put(store, *(message(f"u{number}@example.com") for number in range(MESSAGES)), at=T0)
     inbox = Inbox()
     give_up_at = time.monotonic() + SECONDS
-    killed, in_doubt = 0, 0
+    killed, in_doubt = 0, Counter[str]()
     with smtp_server(inbox) as port:
         while killed < KILLS and time.monotonic() < give_up_at:
-            process = sender(tmp_path, port)
-            time.sleep(chance.uniform(0.0, 2.0 * MESSAGES / KILLS * 0.006))
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-                killed += 1
-            process.wait(30)
-            in_doubt += free_what_the_dead_hold(store)
+            senders = [start_sender(settings, port) for _ in range(AT_ONCE)]
+            for process in senders:
+                # a pair sends as many as a pair of kills may: the last kills find senders at work too
+                arrivals = chance.randint(
+                    0, max(1, 2 * (MESSAGES - len(inbox.arrived)) // (KILLS - killed + 1))
+                )
+                killed += kill_after(process, inbox, arrivals, chance.uniform(0, 0.01))
+            in_doubt.update(free_what_the_dead_hold(store))
             if len({arrived.recipients for arrived in inbox.arrived}) == MESSAGES:
                 break
-        for _ in range(3):
-            process = sender(tmp_path, port)
-            assert process.wait(300) == 0
-            in_doubt += free_what_the_dead_hold(store)
-    arrived = Counter(one.recipients[0] for one in inbox.arrived)
-    ids = {one.recipients[0]: set[str]() for one in inbox.arrived}
-    for one in inbox.arrived:
-        ids[one.recipients[0]].add(str(one.parsed["Message-ID"]))
-    doubled = sum(count - 1 for count in arrived.values())
-    print(f"{killed} killed, {in_doubt} in doubt, {doubled} doubled")
-    assert killed >= min(KILLS, 5)
-    assert len(arrived) == MESSAGES, "a message was lost"
-    assert max(arrived.values()) <= 2
-    assert doubled <= in_doubt, "a message was doubled although its sender had noted it, or had not begun"
-    assert all(len(found) == 1 for found in ids.values()), "a second copy has the first one's Message-ID"
-    marked = sum(DUPLICATE_MARK in one.content for one in inbox.arrived)
-    # a sender that settles a doubt may be killed too, so that one doubt is met twice
-    assert doubled <= marked <= in_doubt, "whoever may get a second copy is told so"
+        for _ in range(2):
+            process = start_sender(settings, port)
+            process.join(END_SECONDS)
+            assert process.exitcode == 0
     with store.transaction() as connection:
-        states = {state for (state,) in connection.execute(select(deliveries.outbox.c.state))}
-    assert states <= {"sent", "unknown"}
+        states = {row.recipient: row.state for row in connection.execute(select(deliveries.outbox))}
+    arrived = Counter(one.recipients[0] for one in inbox.arrived)
+    doubled = {recipient for recipient, count in arrived.items() if count > 1}
+    unknown = {recipient for recipient, state in states.items() if state == "unknown"}
+    print(
+        f"seed {SEED}: {killed} kills over {MESSAGES} messages, {in_doubt.total()} times in doubt, "
+        f"{len(doubled)} arrived twice, {len(unknown)} unknown"
+    )
+    assert killed >= min(KILLS, 5)
+    assert states.keys() - arrived.keys() <= unknown, "a message was lost, and nobody knows"
+    assert set(states.values()) <= {"sent", "unknown"}
+    assert {recipient for recipient in unknown if in_doubt[recipient] < 2} == set(), "was not sent again"
+    assert max(arrived.values()) <= 2
+    assert doubled <= in_doubt.keys(), "a message was doubled although its sender had noted its answer"
+    copies = [one for one in inbox.arrived if one.recipients[0] in doubled]
+    assert len({one.parsed["Message-ID"] for one in copies}) == len(doubled), "one message, one Message-ID"
+    marked = [one.recipients[0] for one in inbox.arrived if DUPLICATE_MARK in one.content]
+    assert doubled <= set(marked) <= in_doubt.keys(), "whoever may get a second copy is told so"
 
 
 @pytest.mark.parametrize("point", ["outbox.claimed", "outbox.handed_over", "outbox.taken", "outbox.marked"])
-def test_a_sender_killed_at_each_point(tmp_path: Path, point: str) -> None:
-    store = open_ops_store(Settings(data_dir=tmp_path))
+def test_a_sender_killed_at_each_point(settings: dict[str, Any], point: str) -> None:
+    store = open_ops_store(Settings(**settings))
     put(store, message("ann@example.com"), at=T0)
     inbox = Inbox()
     with smtp_server(inbox) as port:
         process = subprocess.run(
-            [sys.executable, "-c", SENDER, str(tmp_path), str(port)],
+            [sys.executable, "-c", ONE_SENDER, json.dumps(settings), str(port)],
             cwd=ROOT,
             env={**os.environ, "ALMANAC_FAILPOINT": f"{point}:1"},
-            stdout=subprocess.DEVNULL,
             timeout=60,
             check=False,
         )
         assert process.returncode == -signal.SIGKILL
         free_what_the_dead_hold(store)
         for _ in range(2):
-            assert sender(tmp_path, port).wait(60) == 0
+            following = start_sender(settings, port)
+            following.join(60)
+            assert following.exitcode == 0
     # only the one that had been taken, and not yet noted, comes twice
     assert len(inbox.arrived) == (2 if point == "outbox.taken" else 1)
+    marked = [DUPLICATE_MARK in one.content for one in inbox.arrived]
+    assert marked == {"outbox.taken": [False, True], "outbox.handed_over": [True]}.get(point, [False])
+
+
+def test_a_sender_that_stood_still_past_its_lease_hands_nothing_over(settings: dict[str, Any]) -> None:
+    store = open_ops_store(Settings(**settings))
+    put(store, message("ann@example.com"), at=T0)
+    inbox = Inbox()
+    with smtp_server(inbox) as port:
+        stopped = subprocess.Popen(
+            [sys.executable, "-c", ONE_SENDER, json.dumps(settings), str(port)],
+            cwd=ROOT,
+            env={**os.environ, "ALMANAC_FAILPOINT": "outbox.claimed:1=stop"},
+        )
+        try:
+            _, status = os.waitpid(stopped.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status)
+            free_what_the_dead_hold(store)
+            other = start_sender(settings, port)
+            other.join(60)
+            stopped.send_signal(signal.SIGCONT)
+            assert stopped.wait(60) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                stopped.kill()
+            stopped.wait(30)
+    assert len(inbox.arrived) == 1
