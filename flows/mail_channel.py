@@ -198,9 +198,12 @@ class MailChannel:
     ) -> None:
         """Raise what an answer other than the wanted one means."""
         code, text = answer
-        if code == wanted or (wanted == 250 and code == 251):
+        if code // 100 == wanted // 100:
             return
         story = f"{self._server} answered {code} to {what}: {_text(text)}"
+        if is_handed_over and code // 100 not in (4, 5):
+            # half an answer, or none that SMTP knows
+            raise NobodyKnows(story)
         if code in _LOGIN_CODES:
             raise ChannelDown(f"{story}. Correct the user and password in ALMANAC_SMTP_URL.")
         if code == 421:

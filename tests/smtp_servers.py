@@ -113,7 +113,8 @@ def scripted_server(script: Script, *, sessions: int = 50) -> Iterator[int]:
     """The port of a server that follows `script`.
 
     For `banner`, `ehlo`, `mail`, `rcpt`, `data` and `dot` it names an answer, `drop` (close), `hang` (say
-    nothing); for `data` also `content drop` (close in the middle of the content).
+    nothing), `drip` (a byte now and then, for ever); for `data` also `content drop` (close in the middle of
+    the content). `again` is what becomes of a connection's second MAIL.
     """
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.2)
@@ -123,6 +124,7 @@ def scripted_server(script: Script, *, sessions: int = 50) -> Iterator[int]:
     def serve(connection: socket.socket) -> None:
         with connection:
             reader = connection.makefile("rb")
+            mails = 0
 
             def act(point: str, answer: str) -> bool:
                 wanted = script.get(point, answer)
@@ -130,6 +132,12 @@ def scripted_server(script: Script, *, sessions: int = 50) -> Iterator[int]:
                     return False
                 if wanted == "hang":
                     stop.wait(30)
+                    return False
+                if wanted == "drip":
+                    # also how a TLS handshake could begin
+                    connection.sendall(b"\x16\x03\x03\x3f\xff")
+                    while not stop.wait(0.1):
+                        connection.sendall(b"2")
                     return False
                 connection.sendall(wanted.encode() + b"\r\n")
                 return True
@@ -144,6 +152,9 @@ def scripted_server(script: Script, *, sessions: int = 50) -> Iterator[int]:
                         return
                     if verb != "data":
                         point = {"ehlo": "ehlo", "helo": "ehlo", "mail": "mail", "rcpt": "rcpt"}.get(verb, "")
+                        mails += verb == "mail"
+                        if verb == "mail" and mails > 1 and "again" in script:
+                            point = "again"
                         if not act(point, "250 ok"):
                             return
                         continue

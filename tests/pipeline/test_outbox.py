@@ -5,21 +5,24 @@ from __future__ import annotations
 import itertools
 import ssl
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from sqlalchemy import delete, update
 
-from flows.channels import Channel
-from flows.errors import UsageError
+from flows.channels import Channel, ChannelDown, Parcel
+from flows.errors import AlmanacError, UsageError
 from flows.file_channel import FileChannel
 from flows.mail_channel import MailChannel, Patience, SmtpServer, parse_smtp_url
-from flows.ops_store import OpsStore, open_ops_store
-from flows.outbox import Delivery, DeliveryReport, deliver, enqueue, entries
+from flows.ops_store import OpsStore, deliveries, open_ops_store
+from flows.outbox import LEASE, Delivery, DeliveryReport, deliver, enqueue, entries
 from flows.settings import Settings
 from flows.unsubscribes import unsubscribe
 from tests.postgres_server import PostgresServer
@@ -46,7 +49,7 @@ def message(recipient: str, number: int = 1) -> Delivery:
     mail = EmailMessage()
     mail["From"], mail["To"] = "almanac@example.com", recipient
     mail["Subject"] = "Weekly review 2026-W47"
-    mail["Message-ID"] = f"<weekly.{number}.{recipient}>"
+    mail["Message-ID"] = f"<weekly.{number}.{recipient.encode('ascii', 'replace').decode()}>"
     mail.set_content(".a line that begins with a dot\nthe end")
     return Delivery(
         kind="weekly",
@@ -56,7 +59,7 @@ def message(recipient: str, number: int = 1) -> Delivery:
         recipient=recipient,
         channel="mail",
         message_id=mail["Message-ID"],
-        content=mail.as_bytes(),
+        content=mail.as_bytes(policy=default.clone(utf8=True)),
     )
 
 
@@ -140,6 +143,9 @@ def test_one_refused_recipient_of_three_is_buried_and_one_put_off(store: OpsStor
         ({"dot": "554 spam"}, "dead"),
         ({"dot": "drop"}, "unknown"),
         ({"dot": "hang"}, "unknown"),
+        ({"dot": "25"}, "unknown"),
+        ({"dot": "what?"}, "unknown"),
+        ({"dot": "252 taken, more or less"}, "sent"),
     ],
     ids=str,
 )
@@ -152,8 +158,8 @@ def test_what_a_server_does_decides_the_state(
     row = row_of(store)
     # a connection that breaks inside the content may be noticed only at its end
     assert row.state in ({state} if state else {"pending", "unknown"})
-    assert row.last_error
-    assert report.sent == 0
+    assert (row.last_error is None) == (state == "sent")
+    assert report.sent == (state == "sent")
     assert row.lease_until is None
     if row.state == "pending":
         assert timedelta(seconds=48) <= row.due_at - T0 <= timedelta(seconds=72)
@@ -167,6 +173,8 @@ def test_what_a_server_does_decides_the_state(
         {"banner": "hang"},
         {"ehlo": "drop"},
         {"mail": "550 who are you"},
+        {"mail": "530 5.7.0 authentication required"},
+        {"rcpt": "530 5.7.0 authentication required"},
     ],
     ids=str,
 )
@@ -188,6 +196,47 @@ def test_a_server_that_is_away_stops_the_channel(store: OpsStore) -> None:
     assert row_of(store).attempt_count == 0
 
 
+def test_a_server_that_breaks_off_again_and_again_counts_as_away(store: OpsStore) -> None:
+    put(store, *(message(f"{name}@example.com") for name in ("ann", "bob", "cat", "dan", "eve")))
+    with scripted_server({"rcpt": "421 closing"}) as port:
+        report = send(store, channel_to(port))
+    assert "closing (3 messages in a row)" in report.channels_down["mail"]
+    with store.transaction() as connection:
+        assert sum(row.attempt_count for row in entries(connection)) == report.retried == 2
+
+
+@pytest.mark.parametrize("end", ["drop", "421 enough for one connection"])
+def test_a_connection_that_the_server_ended_is_opened_again(store: OpsStore, end: str) -> None:
+    put(store, *(message(f"{name}@example.com") for name in ("ann", "bob", "cat")))
+    with scripted_server({"again": end}) as port:
+        report = send(store, channel_to(port))
+    assert (report.sent, report.retried, report.channels_down) == (3, 0, {})
+
+
+@pytest.mark.parametrize(
+    ("point", "scheme", "state"),
+    [
+        ("banner", "smtp+plain", "pending"),
+        ("banner", "smtps", "pending"),
+        ("rcpt", "smtp+plain", "pending"),
+        ("dot", "smtp+plain", "unknown"),
+    ],
+)
+def test_a_server_that_never_stops_talking_is_cut_off(
+    store: OpsStore, point: str, scheme: str, state: str
+) -> None:
+    put(store, message("ann@example.com"))
+    patience = Patience(step=30, answer=30, message=1)
+    with scripted_server({point: "drip"}) as port:
+        channel = MailChannel(
+            SmtpServer(scheme, "127.0.0.1", port), envelope_sender="b@example.com", patience=patience
+        )
+        began = time.monotonic()
+        send(store, channel)
+    assert time.monotonic() - began < 20
+    assert row_of(store).state == state
+
+
 def test_waits_grow_to_six_hours_and_end_after_a_day(store: OpsStore) -> None:
     put(store, message("ann@example.com"))
     at, waits = T0, []
@@ -203,6 +252,150 @@ def test_waits_grow_to_six_hours_and_end_after_a_day(store: OpsStore) -> None:
     assert timedelta(hours=24) <= at - T0 <= timedelta(hours=31)
     assert max(waits) <= 6 * 3600 * 1.2
     assert all(later > earlier for earlier, later in itertools.pairwise(waits[:8]))
+
+
+def test_a_message_that_waited_for_an_absent_server_is_not_lost_to_its_first_try_later(
+    store: OpsStore,
+) -> None:
+    put(store, message("ann@example.com"))
+    with scripted_server({"rcpt": "450 greylisted"}) as port:
+        assert send(store, channel_to(port), T0 + timedelta(hours=60)).retried == 1
+    assert row_of(store).state == "pending"
+
+
+def test_a_clock_that_was_set_back_holds_no_message(store: OpsStore) -> None:
+    put(store, message("ann@example.com"), at=T0 + timedelta(days=400))
+    with store.transaction() as connection:
+        connection.execute(
+            update(deliveries.outbox).values(
+                lease_until=T0 + timedelta(days=400), lease_holder="killed a year ahead"
+            )
+        )
+    inbox = Inbox()
+    with smtp_server(inbox) as port:
+        assert send(store, channel_to(port)).sent == 1
+
+
+def test_a_message_that_the_archive_lost_holds_up_no_other(store: OpsStore) -> None:
+    put(store, message("ann@example.com"))
+    with store.transaction() as connection:
+        connection.execute(delete(deliveries.documents))
+    put(store, message("bob@example.com"))
+    with smtp_server(Inbox()) as port:
+        report = send(store, channel_to(port))
+    assert (report.sent, report.retried) == (1, 1)
+    assert states(store) == {"ann@example.com": "pending", "bob@example.com": "sent"}
+
+
+def test_what_waits_for_a_channel_that_is_not_set_up_is_told(store: OpsStore, tmp_path: Path) -> None:
+    put(store, message("ann@example.com"), message("bob@example.com"))
+    report = deliver(store, {"file": FileChannel(tmp_path)}, now=lambda _: T0)
+    assert report.channels_down == {"mail": "it is not set up, and 2 messages wait for it"}
+    assert not report.is_good
+
+
+class Interrupted(MailChannel):
+    """Stands still twice: before its message is handed over, and when the server has answered."""
+
+    before: Callable[[], None] = staticmethod(lambda: None)
+    after: Callable[[], None] = staticmethod(lambda: None)
+
+    def send(self, parcel: Parcel, handing_over: Callable[[], None]) -> None:
+        def after_a_while() -> None:
+            self.before()
+            handing_over()
+
+        super().send(parcel, after_a_while)
+        self.after()
+
+
+def interrupted(port: int) -> Interrupted:
+    server = SmtpServer("smtp+plain", "127.0.0.1", port)
+    return Interrupted(server, envelope_sender="bounces@example.com", patience=QUICK)
+
+
+def test_who_lost_the_lease_hands_nothing_over(store: OpsStore) -> None:
+    put(store, message("ann@example.com"))
+    inbox = Inbox()
+    with smtp_server(inbox) as port:
+        stalled = interrupted(port)
+        stalled.before = lambda: send_again(store, port, sent=1)
+        assert send(store, stalled).sent == 0
+    assert len(inbox.arrived) == 1
+    assert states(store) == {"ann@example.com": "sent"}
+
+
+def test_the_servers_word_outweighs_the_doubt_of_another_sender(store: OpsStore) -> None:
+    put(store, message("ann@example.com"))
+    inbox = Inbox()
+    with smtp_server(inbox) as port:
+        stalled = interrupted(port)
+        stalled.after = lambda: send_again(store, port, unknown=1)
+        assert send(store, stalled).sent == 1
+        assert send(store, channel_to(port), T0 + timedelta(hours=1)).sent == 0
+    assert len(inbox.arrived) == 1
+    assert states(store) == {"ann@example.com": "sent"}
+
+
+def send_again(store: OpsStore, port: int, **expected: int) -> None:
+    """As another sender does when the first one's lease is over."""
+    report = send(store, channel_to(port), T0 + LEASE)
+    assert {name: getattr(report, name) for name in expected} == expected
+
+
+def test_a_store_that_is_away_for_a_moment_makes_no_duplicate(
+    store: OpsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, message("ann@example.com"))
+    waits: list[float] = []
+    transaction = OpsStore.transaction
+
+    def is_away(_: OpsStore) -> Any:
+        raise AlmanacError("away")
+
+    inbox = Inbox()
+    with smtp_server(inbox) as port:
+        stalled = interrupted(port)
+        stalled.after = lambda: monkeypatch.setattr(OpsStore, "transaction", is_away)
+
+        def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 3:
+                monkeypatch.setattr(OpsStore, "transaction", transaction)
+
+        assert deliver(store, {"mail": stalled}, now=lambda _: T0, sleep=sleep).sent == 1
+    assert len(waits) == 3
+    assert states(store) == {"ann@example.com": "sent"}
+
+
+def test_what_was_not_handed_over_does_not_arrive(tmp_path: Path) -> None:
+    wanted = message("ann@example.com")
+    parcel = Parcel("weekly", "platform", "2026-W47", 1, wanted.recipient, wanted.message_id, wanted.content)
+
+    def is_away() -> None:
+        raise AlmanacError("the store is away")
+
+    inbox = Inbox()
+    with smtp_server(inbox) as port:
+        channel = channel_to(port)
+        with pytest.raises(AlmanacError):
+            channel.send(parcel, is_away)
+        assert inbox.arrived == []
+        channel.send(parcel, lambda: None)
+        channel.close()
+    assert len(inbox.arrived) == 1
+
+
+def test_an_address_outside_ascii_goes_where_the_server_takes_it(tmp_path: Path) -> None:
+    store = open_ops_store(Settings(data_dir=tmp_path))
+    put(store, message("jürgen@example.com"), message("bob@example.com"))
+    inbox = Inbox()
+    with smtp_server(inbox) as port:
+        assert send(store, channel_to(port)).sent == 2
+    assert inbox.arrived[0].recipients == ("jürgen@example.com",)
+    put(store, message("renée@example.com"))
+    with scripted_server({}) as port:
+        assert send(store, channel_to(port)).dead == 1
 
 
 def test_an_unconfirmed_message_is_sent_once_more_with_its_id_and_a_mark(store: OpsStore) -> None:
@@ -271,6 +464,27 @@ def test_a_file_channel_writes_below_its_folder_only(tmp_path: Path, store: OpsS
     assert written.stat().st_mode & 0o077 == 0
 
 
+def test_a_file_is_written_inside_the_folder_or_not_at_all(tmp_path: Path) -> None:
+    store = open_ops_store(Settings(data_dir=tmp_path))
+    wanted = message("ann@example.com")
+    put(store, Delivery(**{name: getattr(wanted, name) for name in Delivery.__slots__} | {"channel": "file"}))
+    folder, elsewhere = tmp_path / "outbox", tmp_path / "elsewhere"
+    (folder / "weekly").mkdir(parents=True)
+    elsewhere.mkdir()
+    (folder / "weekly" / "2026-W47").symlink_to(elsewhere)
+    channel = FileChannel(folder)
+    assert deliver(store, {"file": channel}, now=lambda _: T0).retried == 1
+    assert list(elsewhere.iterdir()) == []
+    (folder / "weekly" / "2026-W47").unlink()
+    # what a killed sender left is cleared
+    (folder / "weekly" / "2026-W47").mkdir()
+    parcel = Parcel("weekly", "platform", "2026-W47", 1, wanted.recipient, wanted.message_id, b"")
+    left = channel.path_of(parcel).with_name(f".{channel.path_of(parcel).name}.abc")
+    left.write_bytes(b"half")
+    assert deliver(store, {"file": channel}, now=lambda _: T0 + timedelta(minutes=2)).sent == 1
+    assert [path.name for path in left.parent.iterdir()] == [channel.path_of(parcel).name]
+
+
 # --- TLS ----------------------------------------------------------------------------------------------------
 
 
@@ -337,6 +551,17 @@ def test_a_server_that_cannot_be_trusted_gets_nothing(
     assert inbox.arrived == []
     assert report.channels_down
     assert row_of(store).state == "pending"
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_an_authority_file_that_holds_none_is_told(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    wanted = message("ann@example.com")
+    parcel = Parcel("weekly", "platform", "2026-W47", 1, wanted.recipient, wanted.message_id, wanted.content)
+    with pytest.raises(ChannelDown, match="ALMANAC_SMTP_CA_FILE"):
+        channel_to(closed_port(), "smtps", ca_file=path).send(parcel, lambda: None)
 
 
 @pytest.mark.parametrize(
