@@ -77,14 +77,14 @@ def ticks(length: int) -> list[int]:
 
 
 def fit(text: str, width: float, size: float) -> str:
-    """Text cut to a width, taking 0.58 em for each character, the mean of Inter's figures."""
-    room = max(int(width / (0.58 * size)), 1)
+    """Text cut to a width, taking 0.63 em for each character, as wide as a figure of Inter."""
+    room = max(int(width / (0.63 * size)), 1)
     return text if len(text) <= room else text[: room - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def text_width(text: str, size: float) -> float:
     """The room that a text takes, by the rule of `fit`."""
-    return len(text) * 0.58 * size
+    return len(text) * 0.63 * size
 
 
 def stretches(series: Sequence[float | None], x: Scale, y: Scale) -> list[list[tuple[float, float]]]:
