@@ -1,5 +1,5 @@
--- What a tenant's review is made of holds no provider cost, margin or payment, and names no team of another
--- organization and no other team.
+-- What a tenant's review is made of holds no provider cost, margin, payment, finding, ledger break, slow call or cohort,
+-- and names no team of another organization and no other team.
 -- Returns one row per review, table and thing that it must not hold.
 with
 
@@ -104,4 +104,22 @@ union all
 
 select scope_kind, scope_id, 'review_findings' as table_name, rule as named
 from {{ ref('review_findings') }}
+where scope_kind <> 'platform'
+
+union all
+
+select scope_kind, scope_id, 'review_decisions' as table_name, rule as named
+from {{ ref('review_decisions') }}
+where scope_kind <> 'platform' and rule in ('ledger_breaks', 'margin_negative')
+
+union all
+
+select scope_kind, scope_id, 'review_slow_calls' as table_name, call_id as named
+from {{ ref('review_slow_calls') }}
+where scope_kind <> 'platform'
+
+union all
+
+select scope_kind, scope_id, 'review_cohorts' as table_name, cohort as named
+from {{ ref('review_cohorts') }}
 where scope_kind <> 'platform'
