@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from flows.errors import AlmanacError
 from flows.ops_store import deliveries
@@ -120,10 +121,11 @@ def keep_document(connection: Connection, media_type: str, content: bytes) -> st
     digest = hashlib.sha256(content).hexdigest()
     known = connection.scalar(select(func.count()).where(documents.c.sha256 == digest))
     if not known:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         connection.execute(
-            insert(documents).values(
-                sha256=digest, media_type=media_type, content=zlib.compress(content, level=6)
-            )
+            dialect.insert(documents)
+            .values(sha256=digest, media_type=media_type, content=zlib.compress(content, level=6))
+            .on_conflict_do_nothing()  # somebody else may keep the same just now
         )
     return digest
 

@@ -180,9 +180,13 @@ def _recipients(settings: Settings) -> str:
 
 
 def _mail_server(settings: Settings) -> str:
-    from flows.mail_channel import parse_smtp_url
+    from flows.mail_channel import parse_smtp_url, tls_context
 
-    return "none" if settings.smtp_url is None else str(parse_smtp_url(settings.smtp_url))
+    if settings.smtp_url is None:
+        return "none"
+    server = parse_smtp_url(settings.smtp_url)
+    tls_context(settings.smtp_ca_file)
+    return f"{server}, trusted by {settings.smtp_ca_file or 'the authorities of this system'}"
 
 
 def _megabytes(size: int) -> str:

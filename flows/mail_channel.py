@@ -81,6 +81,21 @@ def parse_smtp_url(url: str) -> SmtpServer:
     )
 
 
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """TLS that verifies certificate and host name, by the system's authorities or those of a file.
+
+    Raises UsageError when the file holds none.
+    """
+    try:
+        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except OSError as error:
+        raise UsageError(
+            f"{ca_file} holds no certificate of an authority: {_text(error)}. Correct ALMANAC_SMTP_CA_FILE."
+        ) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -219,7 +234,10 @@ class MailChannel:
     def _connect(self) -> _Client:
         """A connection that may be trusted, logged in; raises ChannelDown when there is none."""
         server, patience = self._server, self._patience
-        context = self._tls_context()
+        try:
+            context = tls_context(self._ca_file)
+        except UsageError as error:
+            raise ChannelDown(str(error)) from None
         try:
             wire = socket.create_connection((server.host, server.port), timeout=patience.step)
         except (OSError, UnicodeError) as error:
@@ -257,17 +275,6 @@ class MailChannel:
             raise
         self._client, self._carried = client, 0
         return client
-
-    def _tls_context(self) -> ssl.SSLContext:
-        try:
-            context = ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
-        except OSError as error:
-            raise ChannelDown(
-                f"{self._ca_file} holds no certificate of an authority: {_text(error)}. Correct "
-                "ALMANAC_SMTP_CA_FILE."
-            ) from None
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
 
     def _reset(self) -> None:
         if self._client is None:

@@ -532,6 +532,20 @@ def test_a_wrong_password_stops_the_channel_and_is_not_told(
     assert row_of(store).state == "pending"
 
 
+def test_a_server_that_repeats_the_password_does_not_make_us_tell_it(tmp_path: Path) -> None:
+    store = open_ops_store(Settings(data_dir=tmp_path))
+    put(store, message("ann@example.com"))
+    login = {"user": "almanac", "password": "hunter22"}
+    # AGFsbWFuYWMAaHVudGVyMjI= is what AUTH PLAIN sends
+    script = {"ehlo": "250-here\r\n250 AUTH PLAIN", "": "535 wrong: hunter22 AGFsbWFuYWMAaHVudGVyMjI="}
+    with scripted_server(script) as port:
+        report = send(store, channel_to(port, **login))
+    assert report.channels_down
+    told = str(report) + (tmp_path / "ops.db").read_bytes().decode("latin-1")
+    assert "hunter22" not in told
+    assert "AGFsbWFuYWMA" not in told
+
+
 @pytest.mark.parametrize("fault", ["other host", "unknown authority", "expired", "no starttls"])
 def test_a_server_that_cannot_be_trusted_gets_nothing(
     tmp_path: Path, authority: trustme.CA, ca_file: Path, fault: str

@@ -13,6 +13,7 @@ from flows.archive import (
     Edition,
     documents_of,
     find_editions,
+    keep_document,
     keep_edition,
     newest_edition,
     newest_of_each,
@@ -41,6 +42,14 @@ def test_a_document_comes_back_byte_for_byte_and_is_stored_once(store: OpsStore)
         assert set(kept) == {"review.html", "review.pdf"}
         assert read_document(connection, kept["review.html"].sha256) == PAGE[3]
         assert connection.scalar(select(func.count()).select_from(deliveries.documents)) == 2
+
+
+def test_bytes_that_are_kept_already_are_not_kept_again(store: OpsStore) -> None:
+    with store.transaction() as connection:
+        first = keep_document(connection, "text/html", b"page")
+        assert keep_document(connection, "text/html", b"page") == first
+        assert read_document(connection, first) == b"page"
+        assert connection.scalar(select(func.count()).select_from(deliveries.documents)) == 1
 
 
 def test_editions_are_found_by_what_they_are_of(store: OpsStore) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.doctor import effective_settings, masked
+from flows.doctor import effective_settings, examine, masked
 from flows.errors import UsageError
 from flows.settings import Settings, load_settings, unknown_names
 
@@ -106,3 +106,34 @@ def test_any_other_cron_line_is_refused_by_name(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("ALMANAC_NIGHTLY_CRON", line)
     with pytest.raises(UsageError, match=r"ALMANAC_NIGHTLY_CRON.*30 2 \* \* \*"):
         load_settings()
+
+
+def test_secrets_of_mail_are_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALMANAC_SMTP_URL", "smtp://almanac:hunter22@mail.example.com")
+    monkeypatch.setenv("ALMANAC_LINK_SECRET", "0123456789" * 4)
+    settings = load_settings()
+    shown = effective_settings(settings)
+    assert shown["ALMANAC_SMTP_URL"] == "smtp://almanac:***@mail.example.com"
+    assert shown["ALMANAC_LINK_SECRET"] == "***"
+    assert not any(secret in f"{shown}{settings!r}{settings}" for secret in ("hunter22", "0123456789"))
+    monkeypatch.setenv("ALMANAC_LINK_SECRET", "short0123")
+    with pytest.raises(UsageError, match=r"ALMANAC_LINK_SECRET.*32") as refused:
+        load_settings()
+    assert "short0123" not in str(refused.value)
+
+
+def test_the_doctor_looks_at_recipients_and_mail_server(tmp_path: Path) -> None:
+    file = tmp_path / "recipients.yml"
+    file.write_text("sender: {from: a@b.c, bounces: a@b.c, list_domain: b.c}\nchannel: mail\n")
+
+    def findings(**settings: object) -> dict[str, str]:
+        wanted = load_settings(tmp_path).model_copy(update={"recipients": file, **settings})
+        return {check.name: check.detail for check in examine(wanted) if not check.is_ok}
+
+    assert "ALMANAC_SMTP_URL is not set" in findings()["recipients"]
+    assert "ALMANAC_SMTP_URL is not a URL" in findings(smtp_url="mail.example.com")["mail server"]
+    good = {"smtp_url": "smtps://mail.example.com"}
+    assert {"recipients", "mail server"} & findings(**good).keys() == set()
+    assert "ALMANAC_SMTP_CA_FILE" in findings(**good, smtp_ca_file=tmp_path / "none.pem")["mail server"]
+    file.write_text("sender: {}")
+    assert "line 1: sender.from: is missing" in findings(**good)["recipients"]
