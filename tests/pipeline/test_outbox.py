@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.policy import default
@@ -17,6 +18,7 @@ import pytest
 import trustme
 from sqlalchemy import delete, update
 
+from flows import mail_channel
 from flows.channels import Channel, ChannelDown, Parcel
 from flows.errors import AlmanacError, UsageError
 from flows.file_channel import FileChannel
@@ -429,7 +431,29 @@ def test_who_left_after_the_message_was_made_gets_none(store: OpsStore) -> None:
     with smtp_server(inbox) as port:
         send(store, channel_to(port))
     assert [arrived.recipients for arrived in inbox.arrived] == [("bob@example.com",)]
-    assert states(store)["ann@example.com"] == "dead"
+    with store.transaction() as connection:
+        errors = {row.recipient: (row.state, row.last_error) for row in entries(connection)}
+    assert errors["ann@example.com"] == ("dead", "unsubscribed")
+
+
+def test_operators_who_left_are_told_what_is_held(store: OpsStore) -> None:
+    put(store, replace(message("ann@example.com"), kind="held"))
+    with store.transaction() as connection:
+        unsubscribe(connection, "ann@example.com", "all", T0, "link")
+    with smtp_server(Inbox()) as port:
+        assert send(store, channel_to(port)).sent == 1
+
+
+def test_a_connection_carries_many_messages_and_not_all(
+    store: OpsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, *(message(f"u{number}@example.com") for number in range(5)))
+    with scripted_server({}, sessions=1) as port:
+        assert send(store, channel_to(port)).sent == 5
+    put(store, *(message(f"v{number}@example.com") for number in range(5)))
+    monkeypatch.setattr(mail_channel, "MESSAGES_PER_CONNECTION", 2)
+    with scripted_server({}, sessions=1) as port:
+        assert send(store, channel_to(port)).sent == 2, "a third one wants another connection"
 
 
 def test_many_senders_at_once_send_each_message_once(store: OpsStore) -> None:
@@ -449,13 +473,7 @@ def test_many_senders_at_once_send_each_message_once(store: OpsStore) -> None:
 
 def test_a_file_channel_writes_below_its_folder_only(tmp_path: Path, store: OpsStore) -> None:
     folder = tmp_path / "outbox"
-    hostile = Delivery(
-        **{
-            **{name: getattr(message("ann@example.com"), name) for name in Delivery.__slots__},
-            "scope": "team:../../etc/passwd",
-            "channel": "file",
-        }
-    )
+    hostile = replace(message("ann@example.com"), scope="team:../../etc/passwd", channel="file")
     put(store, hostile)
     assert deliver(store, {"file": FileChannel(folder)}, now=lambda _: T0).sent == 1
     (written,) = folder.rglob("*.eml")
@@ -467,7 +485,7 @@ def test_a_file_channel_writes_below_its_folder_only(tmp_path: Path, store: OpsS
 def test_a_file_is_written_inside_the_folder_or_not_at_all(tmp_path: Path) -> None:
     store = open_ops_store(Settings(data_dir=tmp_path))
     wanted = message("ann@example.com")
-    put(store, Delivery(**{name: getattr(wanted, name) for name in Delivery.__slots__} | {"channel": "file"}))
+    put(store, replace(wanted, channel="file"))
     folder, elsewhere = tmp_path / "outbox", tmp_path / "elsewhere"
     (folder / "weekly").mkdir(parents=True)
     elsewhere.mkdir()
