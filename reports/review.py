@@ -302,7 +302,7 @@ class Decision:
 
     Rules: credits_exhausted, credits_low (subject: team; amount: credits left; on_date: runs out),
     failures_cost (subject: job type; amount: USD of failed jobs; share: its failure rate; count: jobs),
-    calls_unpriced (count: calls), jobs_stuck (count: jobs; subject: job type with most),
+    calls_unpriced (count: calls), jobs_stuck (count: jobs; subject: the job type, when all are of one),
     costly_model (subject: model; other: cheaper model of the same group that the scope uses; amount: USD per
     1,000 tokens; other_amount: the other's; share: of the client cost),
     ledger_breaks (count: rows; platform only), margin_negative (subject: team or model; amount: USD; platform
@@ -322,7 +322,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class CohortRow:
-    """Teams of the platform by what they did: new, continuing, returned, dormant, lost, never active."""
+    """Teams of the platform by what they did: new, continuing, returned, dormant, lost."""
 
     list_position: int
     cohort: str
