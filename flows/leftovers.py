@@ -10,7 +10,7 @@ from pathlib import Path
 from flows.settings import Settings
 
 # The names that flows.reviews writes under before it puts a document in place.
-_HALF_WRITTEN_REVIEW = re.compile(r"\.[\w-]+\.(?:html|pdf|csv)\.[a-z0-9_]{8}")
+_HALF_WRITTEN_REVIEW = re.compile(r"\.[\w-]+(?:\.parts)?\.(?:html|pdf|csv)\.[a-z0-9_]{8}")
 
 
 def collect_leftovers(settings: Settings, *, builds: bool) -> None:

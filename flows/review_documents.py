@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 LARGEST_ATTACHMENT = 5_000_000
 PICTURE_WIDTH = 1200  # pixels: shown 400 wide, three times as dense
 
-HTML, PDF, KPIS = "review.html", "review.pdf", "kpis.csv"
-MEDIA_TYPES = {HTML: "text/html", PDF: "application/pdf", KPIS: "text/csv"}
+HTML, PDF, KPIS, PARTS = "review.html", "review.pdf", "kpis.csv", "parts.csv"
+MEDIA_TYPES = {HTML: "text/html", PDF: "application/pdf", KPIS: "text/csv", PARTS: "text/csv"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,8 @@ def make_documents(order: Order) -> Documents:
         if order.with_pdf:
             files.append(Document(PDF, dates, render.render_pdf(order.review, dates=dates)))
     files.append(Document(KPIS, order.dates[0], render.kpis_csv(order.review)))
+    if order.review.part_rows:
+        files.append(Document(PARTS, order.dates[0], render.parts_csv(order.review)))
     pdfs = {file.dates: file.content for file in files if file.name == PDF}
     pictures: dict[str, bytes] = {}
     messages = tuple(

@@ -39,6 +39,12 @@ _LISTS: tuple[tuple[str, str, type[Any], str], ...] = (
     ("bridge", "review_bridge", figures.BridgeStep, "step_position"),
     ("models", "review_models", figures.ModelRow, "list_position"),
     ("parts", "review_parts", figures.PartRow, "dimension desc, list_position"),
+    (
+        "part_rows",
+        "review_part_rows",
+        figures.PartTotal,
+        "dimension, client_cost_usd desc nulls last, part_name",
+    ),
     ("errors", "review_errors", figures.ErrorRow, "list_position"),
     ("failed_jobs", "review_failed_jobs", figures.FailedJob, "list_position"),
     ("slow_calls", "review_slow_calls", figures.SlowCall, "list_position"),

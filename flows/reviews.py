@@ -18,7 +18,7 @@ from flows.build import published_coverage
 from flows.errors import AlmanacError
 from flows.failpoints import failpoint
 from flows.progress import Progress, SilentProgress
-from flows.review_documents import HTML, PDF, Document, Documents, Order, make_documents
+from flows.review_documents import HTML, PARTS, PDF, Document, Documents, Order, make_documents
 from flows.review_reader import Source, read_reviews
 from flows.review_scopes import Kind, Period, Scope, parse_scope
 from flows.warehouse import open_warehouse
@@ -130,7 +130,8 @@ def paths(settings: Settings, kind: Kind, period: Period, scope: Scope) -> Rende
 
 def path_of(settings: Settings, kind: Kind, period: Period, scope: Scope, name: str) -> Path:
     """Where one document of a review is written."""
-    return paths(settings, kind, period, scope).html_path.with_suffix(f".{name.partition('.')[2]}")
+    suffix = ".parts.csv" if name == PARTS else f".{name.partition('.')[2]}"
+    return paths(settings, kind, period, scope).html_path.with_suffix(suffix)
 
 
 def write_documents(

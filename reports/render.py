@@ -10,7 +10,8 @@ import base64
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
@@ -22,7 +23,7 @@ from markupsafe import Markup
 from reports import formats, pdf
 from reports.csv_cells import csv_cell
 from reports.pictures import charted, draw
-from reports.review import Kpi, Review
+from reports.review import Kpi, PartTotal, Review
 
 HERE = Path(__file__).parent
 FALLBACK_FONT = HERE / "fonts" / "DejaVuSans.woff2"
@@ -47,9 +48,7 @@ def render_pdf(review: Review, *, dates: str = "en-GB") -> bytes:
         assets=_assets(),
         fallback_font=FALLBACK_FONT,
         as_of=review.verdict.built_at_as_of,
-        attachments=(
-            pdf.AttachedFile("kpis.csv", "Every metric of this review, unrounded", kpis_csv(review)),
-        ),
+        attachments=_tables(review),
     )
 
 
@@ -60,13 +59,31 @@ def kpis_csv(review: Review) -> bytes:
         *("value_per_day", "previous_value_per_day", "observation_count", "baseline_state"),
         *("baseline_start_date", "baseline_count", "mean_value", "lower_limit", "upper_limit", "status"),
     ]
+    return _csv(review, names, review.kpis)
+
+
+def parts_csv(review: Review) -> bytes:
+    """Every model, team and job type of the period, those that the lists fold included."""
+    names = [field.name for field in fields(PartTotal)]
+    return _csv(review, names, review.part_rows)
+
+
+def _tables(review: Review) -> tuple[pdf.AttachedFile, ...]:
+    kpis = pdf.AttachedFile("kpis.csv", "Every metric of this review, unrounded", kpis_csv(review))
+    if not review.part_rows:
+        return (kpis,)
+    described = "Every model, team and job type of the period, unrounded"
+    return kpis, pdf.AttachedFile("parts.csv", described, parts_csv(review))
+
+
+def _csv(review: Review, names: Sequence[str], rows: Sequence[Kpi] | Sequence[PartTotal]) -> bytes:
     verdict = review.verdict
+    whose = (verdict.review_kind, verdict.scope_kind, verdict.scope_id, verdict.period_start_date)
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\r\n")
     writer.writerow(["review_kind", "scope_kind", "scope_id", "period_start_date", *names])
-    for kpi in review.kpis:
-        whose = (verdict.review_kind, verdict.scope_kind, verdict.scope_id, verdict.period_start_date)
-        writer.writerow([csv_cell(value) for value in (*whose, *(getattr(kpi, name) for name in names))])
+    for row in rows:
+        writer.writerow([csv_cell(value) for value in (*whose, *(getattr(row, name) for name in names))])
     return table.getvalue().encode("utf-8")
 
 

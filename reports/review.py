@@ -178,6 +178,21 @@ class PartRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PartTotal:
+    """One model, team or job type, listed or folded: a row of the table that goes with the lists."""
+
+    dimension: str
+    part_name: str
+    client_cost_usd: Decimal | None
+    previous_client_cost_usd: Decimal | None
+    call_count: int
+    failed_call_count: int
+    job_count: int | None
+    failed_job_count: int | None
+    credits_used: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorRow:
     """Failures of one class."""
 
@@ -435,3 +450,4 @@ class Review:
     findings: tuple[Finding, ...]
     provenance: Provenance
     edition: Edition = FIRST_EDITION
+    part_rows: tuple[PartTotal, ...] = ()

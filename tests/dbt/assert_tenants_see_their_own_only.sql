@@ -37,6 +37,12 @@ named as (
 
     union all
 
+    select scope_kind, scope_id, 'review_part_rows' as table_name, part_name as named
+    from {{ ref('review_part_rows') }}
+    where dimension = 'team'
+
+    union all
+
     select scope_kind, scope_id, 'review_drivers' as table_name, part_name as named
     from {{ ref('review_drivers') }}
     where dimension = 'team' and part_name is not null

@@ -198,9 +198,11 @@ def _documents(issued: Issued) -> Iterator[tuple[Kind, Scope, str, str]]:
     for kind, period in PERIODS.items():
         for scope in issued.scopes[kind]:
             folder = issued.settings.reviews_dir / kind.value / period.label
-            for suffix in (".html", ".csv"):
+            for suffix in (".html", ".csv", ".parts.csv"):
                 path = folder / f"{scope.file_name}{suffix}"
-                yield kind, scope, suffix, path.name + path.read_text(encoding="utf-8")
+                if suffix == ".parts.csv" and not path.exists():
+                    continue  # nothing ran in either period
+                yield kind, scope, path.suffix, path.name + path.read_text(encoding="utf-8")
             path = folder / f"{scope.file_name}.pdf"
             read = pypdf.PdfReader(io.BytesIO(path.read_bytes()))
             with pypdfium2.PdfDocument(path) as opened:

@@ -93,7 +93,9 @@ def test_killed_senders_lose_nothing_and_double_only_what_is_in_doubt(settings: 
                 arrivals = chance.randint(
                     0, max(1, 2 * (MESSAGES - len(inbox.arrived)) // (KILLS - killed + 1))
                 )
-                killed += kill_after(process, inbox, arrivals, chance.uniform(0, 0.01))
+                # right after an arrival, where the doubt is, or at any moment of a few messages
+                seconds = chance.choice([0, chance.uniform(0, 0.05)])
+                killed += kill_after(process, inbox, arrivals, seconds)
             in_doubt.update(free_what_the_dead_hold(store))
             if len({arrived.recipients for arrived in inbox.arrived}) == MESSAGES:
                 break

@@ -321,6 +321,10 @@ def sample(kind: str = "weekly", scope: str = "platform", name: str = "кома�
         freshness=r.Freshness(AS_OF, AS_OF, None, 28, 8),
         findings=(r.Finding("unpriced_call", "llm_calls", 28, None),) if is_platform else (),
         provenance=r.Provenance("8f3c1e2a", "0.1.0", "8b7220f1", None),
+        part_rows=(
+            r.PartTotal("job_type", name, D("9.30"), D("5.70"), 1400, 47, 320, 22, 563),
+            r.PartTotal("model", name, None, D(0), 32, 3, None, None, None),
+        ),
     )
 
 

@@ -218,7 +218,8 @@ def test_a_hostile_name_stays_text(kind: str, scope: str, name: str) -> None:
     assert not set("\N{RIGHT-TO-LEFT OVERRIDE}\x00\x07\r") & set(parts.text + parts.subject)
     assert "\n" not in parts.subject
     assert "=?" not in parts.subject
-    for row in csv.reader(io.StringIO(render.kpis_csv(review).decode())):
+    tables = render.kpis_csv(review) + render.parts_csv(review)
+    for row in csv.reader(io.StringIO(tables.decode())):
         assert not any(re.match(r"\s*[=+@]", cell) for cell in row)
 
 
@@ -292,7 +293,8 @@ def test_the_pdf_is_tagged_dated_and_has_only_bundled_fonts(kind: str, scope: st
     assert read.metadata.creation_date_raw == "D:20261123020000Z"
     first = next(entry for entry in read.outline if not isinstance(entry, list))
     assert str(first.title).startswith("Failure")
-    assert dict(read.attachments).keys() == {"kpis.csv"}
+    assert dict(read.attachments).keys() == {"kpis.csv", "parts.csv"}
+    assert read.attachments["parts.csv"][0] == render.parts_csv(review)
     assert read.attachments["kpis.csv"][0] == render.kpis_csv(review)
     fonts = {name.decode() for name in re.findall(rb"/BaseFont ?/[A-Z]{6}\+([A-Za-z-]+)", document)}
     assert {re.split(r"-|Regular|Bold", name)[0] for name in fonts} <= {
