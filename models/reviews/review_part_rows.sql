@@ -40,7 +40,8 @@ final as (
         cast(failed_call_count as bigint) as failed_call_count,
         {%- for measure in job_measures %}
         -- a job and a ledger row have no model
-        cast({{ 'null' if dimension == 'model' else measure }} as bigint) as {{ measure }}{% if not loop.last %},{% endif %}
+        cast({{ 'null' if dimension == 'model' else measure }} as bigint) as {{ measure }}
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
 
     from {{ dimension }}s
