@@ -97,7 +97,9 @@ def test_a_broken_off_run_ends_its_processes() -> None:
 
 
 KILLED = """
-import sys
+import signal
+# whoever started the tests may ignore it, and children inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from flows.render_workers import run_all
 from tests.unit.test_render_workers import work
 if __name__ == "__main__":
