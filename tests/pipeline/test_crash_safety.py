@@ -92,7 +92,7 @@ def test_a_night_that_stood_still_does_not_publish_over_a_newer_one(scene: Scene
     assert exit_code == 0, said
     published = (target.data_dir / "warehouse.duckdb").stat()
     stalled.send_signal(signal.SIGCONT)
-    _, said = stalled.communicate(timeout=60)
+    _, said = stalled.communicate(timeout=180)
     assert stalled.returncode == 1
     assert "A newer run" in said
     after = (target.data_dir / "warehouse.duckdb").stat()
@@ -111,7 +111,7 @@ def test_a_night_whose_dbt_is_killed_fails_and_publishes_nothing(scene: Scene, t
     (dbt,) = descendants(process.pid)
     os.kill(dbt, signal.SIGKILL)
     process.send_signal(signal.SIGCONT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=180)
     assert process.returncode == 1
     assert "dbt build did not run" in said
     assert target.seen() == scene.old
@@ -127,7 +127,7 @@ def test_a_night_that_is_told_to_end_ends_soon_with_its_dbt(
     process.send_signal(how)
     process.send_signal(signal.SIGCONT)
     told_at = time.monotonic()
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     # half a second, unless other tests keep the disk busy
     assert time.monotonic() - told_at < 30
     assert process.returncode == {signal.SIGTERM: 143, signal.SIGINT: 130}[how]
