@@ -78,7 +78,11 @@ def test_the_same_data_and_moment_give_the_same_bytes_in_any_time_zone(
         week = tmp_path / "reviews" / "weekly" / "2026-W47"
         documents.append({path.name: path.read_bytes() for path in sorted(week.iterdir())})
     assert documents[0] == documents[1]
-    assert set(documents[0]) == {"platform.html", "platform.pdf"}
+    assert set(documents[0]) == {
+        f"{scope}{suffix}"
+        for scope in ("platform", "organization-org_acme", "team-acme-docs")
+        for suffix in (".html", ".pdf", ".csv", ".parts.csv")
+    }
     assert "almanac" in run.stdout
     assert run.stdout.count("select ") >= 3
     for path in tmp_path.rglob("*"):
