@@ -28,7 +28,13 @@ _LONG_MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
-_COMPACT = ((Decimal("1e12"), "T"), (Decimal("1e9"), "B"), (Decimal("1e6"), "M"))
+_COMPACT = ((Decimal("1e12"), "T"), (Decimal("1e9"), "B"), (Decimal("1e6"), "M"), (Decimal("1e3"), "k"))
+_ROUNDS_UP = Decimal("0.9995")  # from here on three figures say 1,000, which is one of the next unit
+# From where a figure gives up digits that its place has no room for; the tables that come with a review keep
+# them. In a cell: cents, then all but three figures.
+WHOLE_DOLLARS_FROM, THREE_FIGURES_FROM = Decimal("1e4"), Decimal("1e6")
+# In a limit or a label of a chart: all but three figures of a count, cents, all but three figures of dollars.
+_SHORT_COUNT, _SHORT_CENTS, _SHORT_USD = Decimal("1e5"), Decimal("1e2"), Decimal("1e4")
 
 
 def rounded(value: Decimal | int, places: int) -> Decimal:
@@ -49,22 +55,26 @@ def count(value: Number | None, missing: str = MISSING) -> str:
 
 
 def average(value: Number | None, missing: str = MISSING) -> str:
-    """A mean of counts: one decimal below 100, where it still says something."""
-    if value is None:
-        return missing
-    return _number(value, 1 if abs(Decimal(value)) < 100 and value != int(value) else 0)
+    """A mean of counts in a cell: one decimal below 100, where it still says something."""
+    if value is not None and abs(Decimal(value)) < 100 and value != int(value):
+        return _number(value, 1)
+    return compact(value, missing)
 
 
 def compact(value: Number | None, missing: str = MISSING) -> str:
-    """A large number with three figures: 5.60 M."""
-    if value is None:
-        return missing
-    for size, unit in _COMPACT:
-        if rounded(abs(Decimal(value)), 0) >= size:
-            scaled = Decimal(value) / size
-            places = 2 if abs(scaled) < 10 else 1 if abs(scaled) < 100 else 0
-            return f"{_number(scaled, places)}{THIN}{unit}"
-    return _number(value)
+    """A count where there is the room of a cell: whole below a million, then with three figures: 5.60 M."""
+    return missing if value is None else _from(THREE_FIGURES_FROM, value) or _number(value)
+
+
+def _from(least: Decimal, value: Number, prefix: str = "") -> str | None:
+    """Three figures and a unit, or None for what is less."""
+    amount = abs(Decimal(value))
+    if rounded(amount, 0) < least:
+        return None
+    size, unit = next((size, unit) for size, unit in _COMPACT if amount >= size * _ROUNDS_UP)
+    scaled = Decimal(value) / size
+    places = 2 if rounded(abs(scaled), 2) < 10 else 1 if rounded(abs(scaled), 1) < 100 else 0
+    return f"{_number(scaled, places, prefix=prefix)}{THIN}{unit}"
 
 
 def percent(value: Number | None, places: int = 1, missing: str = MISSING) -> str:
@@ -93,6 +103,13 @@ def usd(value: Number | None, missing: str = UNKNOWN) -> str:
     if 0 < value < Decimal("0.005"):
         return "<$0.01"  # a little is not nothing
     return _number(value, 2, prefix="$")
+
+
+def cell_usd(value: Number | None, missing: str = UNKNOWN) -> str:
+    """A sum of money where there is the room of a cell: $9,999.99, $12,346, $1.15 M."""
+    if value is None or rounded(abs(Decimal(value)), 2) < WHOLE_DOLLARS_FROM:
+        return usd(value, missing)
+    return _from(THREE_FIGURES_FROM, value, "$") or _number(value, prefix="$")
 
 
 def signed_usd(value: Number | None, missing: str = UNKNOWN) -> str:
@@ -143,25 +160,36 @@ def figure(value: Number | None, unit: str) -> str:
     return _UNITS[unit](value)
 
 
+def cell_figure(value: Number | None, unit: str) -> str:
+    """A metric's value where there is the room of a cell."""
+    if value is None:
+        return figure(value, unit)
+    return cell_usd(value) if unit == "usd" else compact(value) if unit in _COUNTS else figure(value, unit)
+
+
 def mean_figure(value: Number | None, unit: str) -> str:
-    """A metric's mean or limit: as its value, but means of small counts keep a decimal."""
+    """A metric's mean in a cell: as its value, but means of small counts keep a decimal."""
     if value is None:
         return MISSING
-    return average(value) if unit in ("count", "credits") else figure(value, unit)
+    return average(value) if unit in _COUNTS else cell_figure(value, unit)
 
 
 def short_figure(value: Number | None, unit: str) -> str:
-    """A metric's value where there is little room: money without cents from a hundred on."""
-    if value is not None and unit == "usd" and abs(Decimal(value)) >= 100:
-        return _number(value, 0, prefix="$")
+    """A metric's value, mean or limit where there is little room, with three figures: $347, 28.5 k."""
+    if value is None:
+        return figure(value, unit)
+    if unit == "usd" and rounded(abs(Decimal(value)), 2) >= _SHORT_CENTS:
+        return _from(_SHORT_USD, value, "$") or _number(value, prefix="$")
+    if unit in (*_COUNTS, "tokens"):
+        return _from(_SHORT_COUNT, value) or average(value)
     return figure(value, unit)
 
 
 def limits(lower: Number | None, upper: Number | None, unit: str) -> str:
-    """Two natural limits: "2.4 – 3.6 %", the unit once where both share it."""
+    """Two natural limits, short: "2.4 – 3.6 %", the unit once where both share it."""
     if lower is None or upper is None:
         return MISSING
-    low, high = mean_figure(lower, unit), mean_figure(upper, unit)
+    low, high = short_figure(lower, unit), short_figure(upper, unit)
     low_number, _, low_unit = low.partition(THIN)
     _, _, high_unit = high.partition(THIN)
     if low_unit and low_unit == high_unit:
@@ -191,17 +219,23 @@ def moment(value: datetime | None, missing: str = MISSING) -> str:
 
 def days_between(start: date, end: date, *, dates: str = "en-GB") -> str:
     """The days of a half-open period: 16–22 Nov 2026, Nov 16–22, 2026 or 2026-11-16 – 2026-11-22."""
-    last = end - timedelta(days=1)
-    is_one_month = (start.year, start.month) == (last.year, last.month)
-    if dates == "iso" or start.year != last.year:
-        return f"{day(start, dates=dates)} {DASH} {day(last, dates=dates)}"
-    month = _MONTHS[start.month - 1]
+    return day_span(start, end - timedelta(days=1), dates=dates)
+
+
+def day_span(first: date, last: date | None, *, dates: str = "en-GB") -> str:
+    """From one day to another that belongs to it, or open."""
+    if first == last:
+        return day(first, dates=dates)
+    if last is None or dates == "iso" or first.year != last.year:
+        return f"{day(first, dates=dates)} {DASH} {day(last, 'open', dates=dates)}"
+    is_one_month = first.month == last.month
+    month = _MONTHS[first.month - 1]
     if dates == "en-US":
         until = str(last.day) if is_one_month else f" {_MONTHS[last.month - 1]} {last.day}"
-        return f"{month} {start.day}{'' if is_one_month else ' '}{DASH}{until}, {last.year}"
+        return f"{month} {first.day}{'' if is_one_month else ' '}{DASH}{until}, {last.year}"
     if is_one_month:
-        return f"{start.day}{DASH}{day(last, dates=dates)}"
-    return f"{start.day} {month} {DASH} {day(last, dates=dates)}"
+        return f"{first.day}{DASH}{day(last, dates=dates)}"
+    return f"{first.day} {month} {DASH} {day(last, dates=dates)}"
 
 
 def period_name(start: date, review_kind: str) -> str:
@@ -260,6 +294,7 @@ def words(value: str | None, missing: str = MISSING) -> str:
     return missing if value is None else safe_label(value.replace("_", " "))
 
 
+_COUNTS = ("count", "credits")
 _UNITS: dict[str, Callable[[Number | None], str]] = {
     "count": count,
     "credits": count,
@@ -273,7 +308,7 @@ _UNITS: dict[str, Callable[[Number | None], str]] = {
 
 DATES = ("en-GB", "en-US", "iso")
 # Filters that print dates, and so depend on their locale.
-DATED = {function.__name__: function for function in (day, days_between)}
+DATED = {function.__name__: function for function in (day, day_span, days_between)}
 
 FILTERS = {
     function.__name__: function
@@ -285,12 +320,14 @@ FILTERS = {
         signed_percent,
         signed_points,
         usd,
+        cell_usd,
         signed_usd,
         unit_usd,
         milliseconds,
         seconds,
         factor,
         figure,
+        cell_figure,
         signed_count,
         period_name,
         short_period,
@@ -300,6 +337,7 @@ FILTERS = {
         change_figure,
         day,
         moment,
+        day_span,
         days_between,
         iso_week,
         short_week,

@@ -145,7 +145,7 @@ def process(kpi: Kpi, review_kind: str) -> Markup:
         mean=kpi.mean_value,
         tone=kpi.tone,
         is_signal=kpi.signal_position is not None,
-        figure=partial(formats.mean_figure, unit=kpi.unit),
+        figure=partial(formats.short_figure, unit=kpi.unit),
     )
 
 

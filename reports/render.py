@@ -29,6 +29,9 @@ HERE = Path(__file__).parent
 FALLBACK_FONT = HERE / "fonts" / "DejaVuSans.woff2"
 Medium = Literal["screen", "print"]
 
+# Characters; longer contributions need wider columns.
+_SHORT_CONTRIBUTION = len("+$999.99")
+
 # What each medium is made of, in cascade order.
 STYLES: Mapping[Medium, tuple[str, ...]] = {
     "print": ("fonts", "variables", "page", "style"),
@@ -118,6 +121,15 @@ def _render(review: Review, medium: Medium, dates: str) -> str:
             shown=charted(review),
             driver_tables=tuple(
                 (name, tuple(rows)) for name, rows in groupby(review.drivers, lambda driver: driver.dimension)
+            ),
+            whole_dollars_from=formats.WHOLE_DOLLARS_FROM,
+            three_figures_from=formats.THREE_FIGURES_FROM,
+            has_long_drivers=any(
+                len(formats.signed_usd(amount)) > _SHORT_CONTRIBUTION
+                for amount in (
+                    review.verdict.client_cost_change_usd,
+                    *(driver.change_usd for driver in review.drivers),
+                )
             ),
             part_tables=tuple(
                 (name, tuple(rows)) for name, rows in groupby(review.parts, lambda part: part.dimension)

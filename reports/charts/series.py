@@ -73,7 +73,7 @@ def process_chart(
 
     A missing week is a gap with a ring on the ground.
     """
-    width, height, left, right, top, bottom = 240.0, 158.0, 7.0, 188.0, 8.0, 138.0
+    width, height, left, right, top, bottom = 240.0, 132.0, 7.0, 188.0, 8.0, 112.0
     series = [real(value) for value in values]
     low, mid, high = real(lower), real(mean), real(upper)
     y = domain([*series, low, high], bottom, top)
@@ -94,17 +94,14 @@ def process_chart(
         ]
     else:
         marks.append(text_mark((right / 2, (top + bottom) / 2), "no figures in these weeks", 10, "middle"))
-    lines = [
-        (y(limit), source)
+    # limits that are the mean are one line, and one label
+    lines = {
+        y(limit): figure(Decimal(str(source)))
         for limit, source in ((high, upper), (mid, mean), (low, lower))
         if limit is not None
-    ]
-    for position, (_, source) in zip(apart([at for at, _ in lines], 11.5, top, bottom), lines, strict=True):
-        marks.append(
-            text_mark(
-                (right + 4, position + 3.6), fit(figure(Decimal(str(source))), width - right - 4, 10), 10
-            )
-        )
+    }
+    for position, printed in zip(apart(list(lines), 11.5, top, bottom), lines.values(), strict=True):
+        marks.append(text_mark((right + 4, position + 3.6), fit(printed, width - right - 4, 10), 10))
     for index in ticks(len(series)):
         anchor = "start" if index == 0 else "end" if index == len(series) - 1 else "middle"
         at = 0.0 if index == 0 else right if index == len(series) - 1 else x(index)

@@ -25,6 +25,14 @@ _ARGUMENTS = (
 )
 
 
+# The cells whose content is wider than they are and goes on into the next, by more than rounding.
+_FULL_CELLS = """
+Array.from(document.querySelectorAll("th, td"))
+  .filter(cell => getComputedStyle(cell).overflow === "visible" && cell.scrollWidth > cell.clientWidth + 1)
+  .map(cell => cell.innerText)
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What came of showing a page."""
@@ -33,6 +41,7 @@ class Seen:
     complaints: tuple[str, ...]
     # how many pixels the page is wider than the window
     overflow: int
+    full_cells: tuple[str, ...]
     violations: tuple[str, ...]
     screenshot: bytes
 
@@ -65,6 +74,7 @@ def look(browser: Browser, page_path: Path, *, width: int, scheme: Scheme, heigh
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(page_path.as_uri())
         overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        full_cells = tuple(page.evaluate(_FULL_CELLS))
         screenshot = page.screenshot(full_page=True)
         found = Axe().run(
             page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
@@ -75,6 +85,6 @@ def look(browser: Browser, page_path: Path, *, width: int, scheme: Scheme, heigh
             for node in violation["nodes"]
         )
         asked = tuple(url for url in requests if url != page_path.as_uri() and not url.startswith("data:"))
-        return Seen(asked, tuple(complaints), max(0, int(overflow)), violations, screenshot)
+        return Seen(asked, tuple(complaints), max(0, int(overflow)), full_cells, violations, screenshot)
     finally:
         context.close()

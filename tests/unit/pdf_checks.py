@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pypdfium2
 from pypdf import PdfReader
 from pypdf.generic import ArrayObject, DictionaryObject, IndirectObject
 
@@ -28,6 +29,7 @@ ACCEPTED = {
 }
 # Points: the height of A4, and of what is no content above and below.
 PAGE_HEIGHT, MARGIN = 841.9, 54.0
+OVERLAP = 0.8  # points by which the ink of two letters may meet
 
 
 def check_accessibility(document: bytes) -> None:
@@ -73,6 +75,25 @@ def check_document(document: bytes, *, title_start: str) -> None:
         for key in ("/JS", "/JavaScript", "/OpenAction", "/AA", "/URI", "/Launch", "/RichMedia"):
             assert key not in dictionary, f"{key} in {dictionary}"
         assert dictionary.get("/S") not in ("/JavaScript", "/Launch", "/URI", "/GoToR", "/SubmitForm")
+
+
+def printed_over(document: bytes) -> list[str]:
+    """Characters that lie on others, each with those around it."""
+    found = []
+    with pypdfium2.PdfDocument(document) as opened:
+        for number, page in enumerate(opened, start=1):
+            text = page.get_textpage()
+            boxes = sorted((text.get_charbox(index), index) for index in range(text.count_chars()))
+            reaching: list[tuple[float, float, float]] = []  # right, bottom, top of what ends further right
+            for (left, bottom, right, top), index in boxes:
+                reaching = [one for one in reaching if one[0] > left + OVERLAP]
+                if right - left < OVERLAP:
+                    continue
+                if any(min(top, high) - max(bottom, low) > OVERLAP for _, low, high in reaching):
+                    around = text.get_text_range(max(index - 15, 0), 30)
+                    found.append(f"page {number}: {' '.join(around.split())}")
+                reaching.append((right, bottom, top))
+    return found
 
 
 def attached_files(document: bytes) -> dict[str, tuple[bytes, Any]]:

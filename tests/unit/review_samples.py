@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reports import review as r
 from reports.review import Review
@@ -338,6 +338,64 @@ def quiet(kind: str = "weekly", scope: str = "team", name: str = "acme-docs") ->
             has_activity=False,
             verdict_sentence="Nothing ran this week: no job and no model call.",
         ),
+    )
+
+
+# What does not grow with the platform.
+_STAYS = {
+    *("list_position", "step_position", "member_count"),
+    *("cost_change", "call_failure_rate", "avg_cost_per_call_usd", "failure_rate", "avg_cost_per_job_usd"),
+    *("used_share", "days_left", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "latency_max_ms"),
+    "previous_latency_p95_ms",
+}
+_GROWS = ("count", "credits", "tokens", "usd")
+
+
+def large(review: Review, times: int = 123_457) -> Review:
+    """The same review of a platform so many times as large: a million dollars and 40 million jobs a week.
+
+    Statements grow a thousandfold: they are printed to the last credit.
+    """
+    units = {kpi.metric: kpi.unit for kpi in review.kpis}
+
+    def grown(row: Any, names: set[str] | None = None, by: int = times) -> Any:
+        wanted = names or {field.name for field in fields(row)} - _STAYS
+        numbers = {
+            name: getattr(row, name) for name in wanted if isinstance(getattr(row, name), int | Decimal)
+        }
+        return replace(row, **{name: number * by for name, number in numbers.items()})
+
+    def all_of(rows: tuple[Any, ...], by: int = times) -> tuple[Any, ...]:
+        return tuple(grown(row, by=by) for row in rows)
+
+    figures = {"value", "previous_value", "mean_value", "lower_limit", "upper_limit"}
+    return replace(
+        review,
+        verdict=grown(review.verdict, {"client_cost_change_usd", "unpriced_call_count"}),
+        kpis=tuple(
+            replace(grown(kpi, figures), points=tuple(grown(point, {"value"}) for point in kpi.points))
+            if kpi.unit in _GROWS
+            else kpi
+            for kpi in review.kpis
+        ),
+        trends=tuple(
+            grown(point, {"value", "year_ago_value"}) if units[point.metric] in _GROWS else point
+            for point in review.trends
+        ),
+        drivers=all_of(review.drivers),
+        bridge=all_of(review.bridge),
+        models=all_of(review.models),
+        parts=all_of(review.parts),
+        errors=all_of(review.errors),
+        latency=all_of(review.latency),
+        credits=all_of(review.credits),
+        statement=tuple(grown(line, {"credits"}, 1000) for line in review.statement),
+        balances=all_of(review.balances, 1000),
+        cohorts=all_of(review.cohorts),
+        forecasts=tuple(grown(row, {"so_far", "expected", "low", "high"}) for row in review.forecasts),
+        freshness=grown(review.freshness),
+        findings=all_of(review.findings),
+        part_rows=all_of(review.part_rows),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,8 +12,9 @@ import pytest
 
 from reports import pdf, render
 from reports.csv_cells import csv_cell
-from tests.unit.pdf_checks import attached_files, check_accessibility, check_document
-from tests.unit.review_samples import OUTLINES, quiet, sample
+from reports.review import Review
+from tests.unit.pdf_checks import attached_files, check_accessibility, check_document, printed_over
+from tests.unit.review_samples import OUTLINES, large, quiet, sample
 
 every_outline = pytest.mark.parametrize(
     ("kind", "scope"), OUTLINES, ids=[f"{kind}-{scope}" for kind, scope in OUTLINES]
@@ -34,6 +36,18 @@ def test_a_pdf_can_be_read_by_everybody_and_does_nothing(kind: str, scope: str) 
     document = render.render_pdf(sample(kind, scope))
     check_document(document, title_start=f"{kind.capitalize()} performance review, ")
     check_accessibility(document)
+
+
+@pytest.mark.parametrize("size", [lambda review: review, large], ids=["small", "large"])
+@every_outline
+def test_nothing_is_printed_over_anything(kind: str, scope: str, size: Callable[[Review], Review]) -> None:
+    assert printed_over(render.render_pdf(size(sample(kind, scope, "acme docs")))) == []
+
+
+def test_what_is_printed_over_something_is_seen() -> None:
+    wide = "<td style='max-width: 9mm; width: 9mm; white-space: nowrap'>"
+    table = f"<table style='table-layout: fixed; width: 18mm'><tr>{wide}$1,147,836.24</td>{wide}$703,129</td>"
+    assert any("836.24" in place for place in printed_over(draw(f"{table}</tr></table>")))
 
 
 def test_a_quiet_pdf_too() -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -22,7 +23,7 @@ from jinja2 import UndefinedError
 
 from reports import ReportError, formats, mail, pdf, render
 from reports.review import Edition, Review
-from tests.unit.review_samples import AS_OF, OUTLINES, quiet, sample
+from tests.unit.review_samples import AS_OF, OUTLINES, large, quiet, sample
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -120,6 +121,7 @@ def test_a_tenant_sees_no_word_of_what_providers_charge(kind: str, scope: str) -
 _NUMBER = re.compile(r"[+−]?[×$<]*\d+(?:,\d{3})*(?:\.\d+)?")
 # Constants of the page itself: what a definition says in words of numbers, and shades of a bar.
 _CONSTANTS = {"7", "14", "28", "50", "80", "100", "1,000", "95", "99", "1"}
+_CONSTANTS |= {"$10,000", "1.00"}  # reports.formats.WHOLE_DOLLARS_FROM, THREE_FIGURES_FROM
 
 
 def figures_of(review: Review) -> set[str]:
@@ -165,10 +167,11 @@ def figures_of(review: Review) -> set[str]:
                     formats.unit_usd,
                     formats.milliseconds,
                 ),
-                *(formats.seconds, formats.factor, formats.signed_count),
+                *(formats.seconds, formats.factor, formats.signed_count, formats.cell_usd),
             ):
                 printed.update(_NUMBER.findall(way(variant)))
-            printed.update(_NUMBER.findall(formats.short_figure(variant, "usd")))
+            for unit in ("count", "usd"):
+                printed.update(_NUMBER.findall(formats.short_figure(variant, unit)))
     printed.update(_NUMBER.findall(formats.count(verdict.baseline_periods + 1)))
     for text in texts:
         printed.update(_NUMBER.findall(text))
@@ -180,9 +183,12 @@ def visible(html: str) -> str:
     return re.sub(r"<[^>]+>", " ", body)
 
 
+@pytest.mark.parametrize("size", [lambda review: review, large], ids=["small", "large"])
 @every_outline
-def test_every_number_on_paper_is_one_of_the_marts(kind: str, scope: str) -> None:
-    review = sample(kind, scope, "acme docs")
+def test_every_number_on_paper_is_one_of_the_marts(
+    kind: str, scope: str, size: Callable[[Review], Review]
+) -> None:
+    review = size(sample(kind, scope, "acme docs"))
     parts = review_mail(review)
     pages = "\n".join(re.sub(r"Page \d+ of \d+", "", page) for page in text_of(render.render_pdf(review)))
     known = figures_of(review)
