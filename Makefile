@@ -12,7 +12,7 @@ setup: ## make .venv (nothing to do when it is up to date)
 tools:
 	@scripts/setup --tests
 
-demo: setup ## run the whole pipeline on the recorded platform, and render its weekly review
+demo: setup ## run the whole pipeline on the recorded platform, and draw its reviews
 	@.venv/bin/almanac demo
 
 test: tools lint ## lint, types, and every test: what continuous integration runs
