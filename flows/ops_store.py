@@ -1,4 +1,4 @@
-"""Where the project keeps what it knows about itself: runs, publications, editions of reviews, mails.
+"""Where the project keeps what it knows about itself: runs, publications, reviews, mails, probes, incidents.
 
 A SQLite file in the data folder, or schema `ops` of the warehouse for the postgres target. Owns the tables,
 their version, and the one way to write: a transaction that no other writer shares.
@@ -38,14 +38,16 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from flows.errors import AlmanacError, Busy
+from flows.ops_alerts import AlertTables
 from flows.ops_deliveries import DeliveryTables
+from flows.ops_probes import ProbeTables
 from flows.redaction import redact
 
 if TYPE_CHECKING:
     from flows.settings import Settings
 
 SCHEMA = "ops"
-VERSION = 2
+VERSION = 3
 
 # Seconds that a transaction waits for another one: all of them are short.
 WAIT_SECONDS = 10
@@ -114,8 +116,13 @@ publications = Table(
 
 # since version 2
 deliveries = DeliveryTables(metadata)
+# since version 3
+probing = ProbeTables(metadata)
+alerting = AlertTables(metadata)
 
 WRITER = "data"
+# Its row's lock is the right to move the states of alerts; its token counts the evaluations.
+EVALUATOR = "alerts"
 
 
 class OpsStore:
@@ -276,8 +283,10 @@ def _create(connection: Connection) -> None:
     # versions so far only added tables; one that changes some must do it here
     metadata.create_all(connection)
     connection.execute(insert(schema_version).values(version=VERSION))
-    if found is None:
-        connection.execute(insert(writers).values(name=WRITER, token=0))
+    known = set(connection.scalars(select(writers.c.name)))
+    for name in (WRITER, EVALUATOR):
+        if name not in known:
+            connection.execute(insert(writers).values(name=name, token=0))
 
 
 def _switch_to_wal(engine: Engine) -> None:

@@ -32,7 +32,7 @@ CLIENT_CHECK_SECONDS = 2
 TERMINATION_SECONDS = 30
 
 # What people read; the other schemas of a generation are its own.
-PUBLISHED_SCHEMAS = ("marts", "reviews", "compat")
+PUBLISHED_SCHEMAS = ("marts", "reviews", "alerts", "compat")
 _GENERATION_SCHEMAS = (*PUBLISHED_SCHEMAS, "kept", "intermediate", "staging")
 _NAMES = ("a", "b")
 
