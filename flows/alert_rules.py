@@ -102,6 +102,8 @@ class Candidate:
     severity: Severity
     verdict: Verdict
     unknown_reason: str | None
+    # what was measured, in words
+    measure: str
     observed_value: Decimal | None
     unit: str
     comparison: str

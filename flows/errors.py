@@ -23,9 +23,13 @@ class LandError(AlmanacError):
 
 
 class Busy(AlmanacError):
-    """Another run holds the lock; this one did nothing."""
+    """Another run holds the lock; this one did nothing. `holder_kind` is what that run does, if it is known."""
 
     exit_code: ClassVar[int] = 75
+
+    def __init__(self, message: str, *, holder_kind: str | None = None) -> None:
+        super().__init__(message)
+        self.holder_kind = holder_kind
 
 
 class Fenced(AlmanacError):

@@ -145,13 +145,15 @@ def land(
     retention_days: int = 90,
     lookback_days: int = 7,
     recalculate: DayRange | None = None,
+    is_small: bool = False,
     before_commit: Callable[[], None] = lambda: None,
 ) -> LandReport:
     """Bring schema `raw` to what the source holds, or raise LandError and land nothing.
 
     `as_of` is naive UTC; one before the last landing's compares every day inside the retention horizon.
     `retention_days` is how long the source keeps its rows, `lookback_days` how far back a database is
-    compared every time; `recalculate` are days that are copied whatever their fingerprints say.
+    compared every time; `recalculate` are days that are copied whatever their fingerprints say. A small
+    landing of a database compares no more than those days, also when everything is due to be compared.
     What `before_commit` raises undoes the landing.
     """
     if as_of.tzinfo is not None:
@@ -163,6 +165,7 @@ def land(
         retention_days,
         lookback_days,
         recalculate,
+        is_small,
         progress,
         before_commit,
     )
@@ -183,6 +186,7 @@ class _Request:
     retention_days: int
     lookback_days: int
     recalculate: DayRange | None
+    is_small: bool
     progress: Progress
     before_commit: Callable[[], None]
 
@@ -195,6 +199,7 @@ class _Request:
             retention_days=self.retention_days,
             lookback_days=self.lookback_days,
             forced=self.recalculate,
+            is_small=self.is_small,
         )
         _create_days(connection, is_first=scope.is_first)
         landing_changes.create_changes(connection)

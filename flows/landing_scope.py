@@ -52,8 +52,12 @@ def scope_of(
     retention_days: int,
     lookback_days: int,
     forced: DayRange | None,
+    is_small: bool = False,
 ) -> Scope:
-    """What to compare, decided from the landings so far and `as_of` alone."""
+    """What to compare, decided from the landings so far and `as_of` alone.
+
+    A small landing of a database never compares everything, however long ago that was done.
+    """
     landings = connection.execute(
         "select as_of, source_kind, is_full_comparison from raw.landings order by landing_number"
     ).fetchall()
@@ -68,7 +72,7 @@ def scope_of(
     # The last landing's day was not over when it was landed, and the days before it still changed.
     since = min(as_of, last_as_of).date() - lookback_days * DAY
     last_full = max((row[0] for row in landings if row[2]), default=datetime.min)
-    is_full = (
+    is_full = not is_small and (
         last_kind != kind or as_of < last_as_of or as_of - last_full >= timedelta(days=FULL_COMPARISON_DAYS)
     )
     return Scope(as_of, False, is_full, horizon, min(since, horizon) if is_full else since, forced)

@@ -274,7 +274,8 @@ def _claim(store: OpsStore, *, kind: str, as_of: datetime | None, lease: Lease) 
                     f"Another run is writing to {store.place}: {holder.kind} {holder.run_id} "
                     f"({holder.phase}), process {holder.pid} on {holder.host}, "
                     f"since {holder.started_at:%Y-%m-%d %H:%M:%S} UTC. "
-                    "Wait for it to end, then try again."
+                    "Wait for it to end, then try again.",
+                    holder_kind=holder.kind,
                 )
             _mark_crashed(connection, holder, now)
         token = newest + 1

@@ -24,6 +24,7 @@ class Member:
     scope_id: str
     scope_name: str
     organization_id: str | None
+    measure: str
     observed_value: Decimal | None
     # of the notice before; None in the first
     previous_value: Decimal | None

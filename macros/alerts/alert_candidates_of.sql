@@ -1,6 +1,6 @@
 {#-
     The rows of a rule, in the columns that all rules have, from a relation with one row per scope:
-    scope_kind, scope_id, scope_name, organization_id, observed_value, baseline_value, volume, window_start,
+    scope_kind, scope_id, scope_name, organization_id, measure (what was measured, for people), observed_value, baseline_value, volume, window_start,
     window_end, data_as_of, unknown_reason (null: it is known), severity (null: the rule's own) and
     is_supported (false: too little to fire on).
 
@@ -36,6 +36,7 @@
                 when measured.observed_value is null then 'nothing was measured'
             end as {{ dbt.type_string() }}
         ) as unknown_reason,
+        cast(measured.measure as {{ dbt.type_string() }}) as measure,
         cast(measured.observed_value as numeric(28, 8)) as observed_value,
         cast(rules.unit as {{ dbt.type_string() }}) as unit,
         cast('{{ fires }}' as {{ dbt.type_string() }}) as comparison,

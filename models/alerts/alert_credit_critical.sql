@@ -14,6 +14,7 @@ measured as (
         team_id as scope_id,
         cast(null as {{ dbt.type_string() }}) as scope_name,
         organization_id,
+        'credits remaining' as measure,
         credits_remaining as observed_value,
         cast(null as numeric(28, 8)) as baseline_value,
         cast(null as bigint) as volume,

@@ -1,0 +1,357 @@
+"""Asks the rules: opens what is published and what is landed, at a moment, and reads what each rule says.
+
+The rules are views of the published warehouse (models/alerts) over its marts and over schema raw, so that
+they see rows that no mart has yet. `almanac_as_of`, a variable of the session, is their clock: the same
+views answer for now and for any moment of the past.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flows.alert_rules import (
+    Cadence,
+    Candidate,
+    Evaluation,
+    Evidence,
+    Inhibition,
+    Key,
+    Reminders,
+    Rule,
+    RuleBook,
+    Severity,
+    Verdict,
+)
+from flows.errors import AlmanacError
+from flows.landing_store import LandingBusy
+from flows.redaction import redact
+
+if TYPE_CHECKING:
+    import duckdb
+    import psycopg
+
+    from flows.settings import Settings
+
+EVIDENCE_ROWS = 5
+# Seconds that one rule may take on PostgreSQL; the next check is due in a quarter of an hour.
+RULE_SECONDS = 120
+
+_CANDIDATE_COLUMNS = (
+    "rule, scope_kind, scope_id, scope_name, organization_id, severity, verdict, unknown_reason, "
+    "measure, observed_value, unit, comparison, threshold, clear_threshold, baseline_value, volume, window_start, "
+    "window_end, data_as_of, evidence_query"
+)
+_RULE_COLUMNS = (
+    "rule, family, title, unit, severity, cadence, for_evaluations, keep_firing_evaluations, needs, owner"
+)
+# The night's own moment, which the rule falls back on, and the generation that it is built in: neither is
+# part of what a rule says.
+_NIGHT = re.compile(r"'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?'(?=::timestamp| AS TIMESTAMP)", re.IGNORECASE)
+_NO_NIGHT = "'0001-01-01 00:00:00'"
+_GENERATION = re.compile(r"\bgen_[ab]_")
+
+
+class _Engine(Protocol):
+    """What a rule needs of an engine."""
+
+    def set_moment(self, as_of: datetime) -> None: ...
+    def ask(
+        self, query: str, parameters: Mapping[str, Any] | None = None
+    ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]: ...
+    def view_sql(self, name: str) -> str | None: ...
+    def close(self) -> None: ...
+
+
+class RuleReader:
+    """The rules of what is published, asked at one moment after the other; made by `open_rules`."""
+
+    def __init__(self, engine: _Engine) -> None:
+        self._engine = engine
+        self.book = self._read_book()
+
+    def at(self, as_of: datetime) -> None:
+        """Set the moment (naive UTC) that everything is asked at from now on."""
+        self._as_of = as_of
+        self._engine.set_moment(as_of)
+
+    def candidates(self, rule: str) -> list[Candidate]:
+        """What a rule says of every scope; AlmanacError when its SQL fails."""
+        _, rows = self._engine.ask(f"select {_CANDIDATE_COLUMNS} from alerts.alert_{self._known(rule)}")
+        return [_candidate(row) for row in rows]
+
+    def evaluate(self, cadences: Iterable[Cadence], *, rules: Iterable[str] | None = None) -> Evaluation:
+        """Ask every rule of some cadences (or those named); one that fails is unknown, the others go on."""
+        wanted = frozenset(cadences)
+        chosen = set(rules) if rules is not None else None
+        found: list[Candidate] = []
+        unknown: dict[str, str] = {}
+        for rule in self.book.rules.values():
+            if rule.cadence not in wanted or (chosen is not None and rule.name not in chosen):
+                continue
+            try:
+                found += self.candidates(rule.name)
+            except AlmanacError as error:
+                unknown[rule.name] = str(error)
+        return Evaluation(self._as_of, wanted, self.book, tuple(found), unknown)
+
+    def sql_of(self, rule: str) -> str:
+        """The select of a rule's view, without what changes from night to night."""
+        sql = self._engine.view_sql(f"alert_{self._known(rule)}")
+        return _timeless(sql or "")
+
+    def evidence_of(self, candidate: Candidate) -> Evidence:
+        """What shows a candidate: its rule's SQL, the parameters, and the rows that contribute most."""
+        moments = {"window_start": candidate.window_start, "window_end": candidate.window_end}
+        parameters: dict[str, str | None] = {
+            "almanac_as_of": self._as_of.isoformat(sep=" "),
+            "scope_id": candidate.key.scope_id,
+            **{name: moment.isoformat(sep=" ") if moment else None for name, moment in moments.items()},
+        }
+        columns: tuple[str, ...] = ()
+        rows: tuple[tuple[str | None, ...], ...] = ()
+        note = None
+        try:
+            given = {"scope_id": candidate.key.scope_id, **moments}
+            columns, found = self._engine.ask(candidate.evidence_query, given)
+            rows = tuple(tuple(_as_text(value) for value in row) for row in found[:EVIDENCE_ROWS])
+        except AlmanacError as error:
+            note = f"the rows could not be read: {error}"
+        return Evidence(
+            rule_version=self.book.rules[candidate.key.rule].version,
+            sql=self.sql_of(candidate.key.rule),
+            parameters=parameters,
+            evidence_query=candidate.evidence_query,
+            columns=columns,
+            rows=rows,
+            note=note,
+        )
+
+    def again(self, evidence_sql: str, key: Key, as_of: datetime) -> Candidate | None:
+        """What the SQL of an incident says of its scope now, at the moment it was asked at."""
+        self._engine.set_moment(as_of)
+        query = (
+            f"select {_CANDIDATE_COLUMNS} from ({evidence_sql.rstrip().rstrip(';')}) as rule_rows "
+            "where scope_kind = $scope_kind and scope_id = $scope_id"
+        )
+        given = {"scope_kind": key.scope_kind, "scope_id": key.scope_id}
+        _, rows = self._engine.ask(query, given)
+        return _candidate(rows[0]) if rows else None
+
+    def _known(self, rule: str) -> str:
+        if rule not in self.book.rules:
+            raise AlmanacError(f"There is no rule {rule!r}. The rules: {', '.join(sorted(self.book.rules))}.")
+        return rule
+
+    def _read_book(self) -> RuleBook:
+        rules = {}
+        for row in self._engine.ask(f"select {_RULE_COLUMNS} from alerts.alert_rules")[1]:
+            sql = self._engine.view_sql(f"alert_{row[0]}")
+            if sql is None:
+                continue
+            name, family, title, unit, severity, cadence, for_evaluations, keep_firing, needs, owner = row
+            rules[name] = Rule(
+                name=name,
+                family=family,
+                title=title,
+                unit=unit,
+                severity=Severity(severity),
+                cadence=Cadence(cadence),
+                for_evaluations=for_evaluations,
+                keep_firing_evaluations=keep_firing,
+                needs=tuple(needs.split()),
+                owner=owner,
+                version=hashlib.sha256(_timeless(sql).encode()).hexdigest()[:12],
+            )
+        inhibitions = self._engine.ask("select rule, inhibited_rule, inhibits from alerts.alert_inhibitions")
+        severities = self._engine.ask(
+            "select severity, reminder_hours, reminder_limit from alerts.alert_severities"
+        )
+        return RuleBook(
+            rules,
+            tuple(Inhibition(*row) for row in inhibitions[1]),
+            {Severity(name): Reminders(hours, limit) for name, hours, limit in severities[1]},
+        )
+
+
+@contextmanager
+def open_rules(settings: Settings, *, as_of: datetime) -> Iterator[RuleReader]:
+    """The rules of the published night, asked as of a moment (naive UTC).
+
+    Raises AlmanacError when nothing is published or it was published before there were rules, LandingBusy
+    while the landing database is being written.
+    """
+    engine: _Engine = _PostgresRules(settings) if settings.target == "postgres" else _DuckdbRules(settings)
+    try:
+        try:
+            reader = RuleReader(engine)
+        except AlmanacError as error:
+            raise AlmanacError(
+                f"The published night holds no rules of alerts ({error}). Run `almanac nightly`."
+            ) from None
+        reader.at(as_of)
+        yield reader
+    finally:
+        engine.close()
+
+
+class _DuckdbRules:
+    """The published file and the landing database, attached read-only to an empty database in memory."""
+
+    def __init__(self, settings: Settings) -> None:
+        import duckdb
+
+        for path in (settings.warehouse_path, settings.landing_path):
+            if not path.is_file():
+                raise AlmanacError(f"There is no {path} yet. Run `almanac nightly` first.")
+        self._connection = duckdb.connect(
+            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        )
+        try:
+            self._attach(settings.warehouse_path, "warehouse")
+            self._attach(settings.landing_path, "landing")
+            self._connection.execute(
+                "set search_path = 'memory.main,warehouse.alerts,warehouse.marts,landing.raw'"
+            )
+            self._connection.execute("set TimeZone = 'UTC'")
+            self._connection.execute("set enable_progress_bar = false")
+            self._connection.execute("set enable_external_access = false")
+            self._connection.execute("set lock_configuration = true")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _attach(self, path: Any, name: str) -> None:
+        import duckdb
+
+        quoted = str(path).replace("'", "''")
+        try:
+            self._connection.execute(f"attach '{quoted}' as {name} (read_only)")
+        except duckdb.IOException as error:
+            if "Could not set lock" in str(error):
+                raise LandingBusy(
+                    f"{path} is being written by another run. Try again when it has ended."
+                ) from None
+            raise AlmanacError(f"{path} cannot be read: {_first_line(error)}") from None
+
+    def set_moment(self, as_of: datetime) -> None:
+        self._connection.execute(f"set variable almanac_as_of = timestamp '{as_of}'")
+
+    def ask(
+        self, query: str, parameters: Mapping[str, Any] | None = None
+    ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        import duckdb
+
+        used = {name for name in parameters or {} if re.search(rf"\${name}\b", query)}
+        given = {name: value for name, value in (parameters or {}).items() if name in used}
+        try:
+            rows: duckdb.DuckDBPyConnection = self._connection.execute(query, given)
+            return tuple(str(column[0]) for column in rows.description or ()), rows.fetchall()
+        except duckdb.Error as error:
+            raise AlmanacError(_first_line(error)) from None
+
+    def view_sql(self, name: str) -> str | None:
+        _, rows = self.ask(
+            "select sql from duckdb_views() where database_name = 'warehouse' and schema_name = 'alerts' "
+            "and view_name = $name",
+            {"name": name},
+        )
+        if not rows:
+            return None
+        return re.sub(r"(?s)^CREATE VIEW \S+ (\([^()]*\) )?AS ", "", str(rows[0][0])).rstrip().rstrip(";")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class _PostgresRules:
+    """One reading session of the warehouse; schema raw is the landing's mirror."""
+
+    def __init__(self, settings: Settings) -> None:
+        from flows.warehouse_postgres import connection_parameters, open_connection
+
+        parameters = connection_parameters(settings)
+        options = {
+            "default_transaction_read_only": "on",
+            "search_path": "alerts,marts,raw",
+            "statement_timeout": f"{RULE_SECONDS}s",
+            "lock_timeout": "10s",
+            "timezone": "UTC",
+            "jit": "off",
+        }
+        given = " ".join(f"-c {name}={value}" for name, value in options.items())
+        self._connection: psycopg.Connection[Any] = open_connection(
+            parameters, f"{parameters.get('options', '')} {given}".strip(), "almanac alerts"
+        )
+
+    def set_moment(self, as_of: datetime) -> None:
+        self.ask("select set_config('almanac.as_of', $moment, false)", {"moment": str(as_of)})
+
+    def ask(
+        self, query: str, parameters: Mapping[str, Any] | None = None
+    ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        import psycopg
+
+        try:
+            if parameters:
+                text = query.replace("%", "%%")
+                for name in parameters:
+                    text = re.sub(rf"\${name}\b", f"%({name})s", text)
+                cursor = self._connection.execute(text.encode(), dict(parameters))
+            else:
+                cursor = self._connection.execute(query.encode())
+            return tuple(column.name for column in cursor.description or ()), cursor.fetchall()
+        except psycopg.Error as error:
+            raise AlmanacError(_first_line(error)) from None
+
+    def view_sql(self, name: str) -> str | None:
+        # the view that people read only names the view of the generation, which holds the rule
+        _, rows = self.ask(
+            "select pg_get_viewdef(view.oid) from pg_class as view "
+            "join pg_namespace as schema on schema.oid = view.relnamespace "
+            "join ops.generations as generation "
+            "on schema.nspname = 'gen_' || generation.name || '_alerts' and generation.is_published "
+            "where view.relname = $name",
+            {"name": name},
+        )
+        return str(rows[0][0]).rstrip().rstrip(";") if rows else None
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _candidate(row: tuple[Any, ...]) -> Candidate:
+    named = dict(zip(_CANDIDATE_COLUMNS.split(", "), row, strict=True))
+    key = Key(named.pop("rule"), named.pop("scope_kind"), named.pop("scope_id"))
+    named["severity"] = Severity(named["severity"])
+    named["verdict"] = Verdict(named["verdict"])
+    named["observed_value"] = _number(named["observed_value"])
+    return Candidate(key, **named)
+
+
+def _number(value: Any) -> Decimal | None:
+    """A measure; what is no number was not measured."""
+    return value if isinstance(value, Decimal) and value.is_finite() else None
+
+
+def _timeless(sql: str) -> str:
+    return _NIGHT.sub(_NO_NIGHT, _GENERATION.sub("", sql))
+
+
+def _as_text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return str(value)[:300]
+
+
+def _first_line(error: Exception) -> str:
+    return redact(str(error).strip().splitlines()[0])[:300] if str(error).strip() else type(error).__name__

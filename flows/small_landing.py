@@ -1,0 +1,110 @@
+"""Land between two nights what changes fast, so that alerts see it: seconds, and never in a night's way.
+
+Of a database the days of a small window are compared; a folder is landed again only when a file of it has
+changed since the last landing. What cannot be landed now is said, and the rules are asked on what there is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows import landing_store
+from flows.errors import AlmanacError, Busy, LandError
+from flows.land import land
+from flows.locking import CHECK, only_writer
+from flows.mirror import mirror
+from flows.progress import Progress
+from flows.source_files import find_files, stamp
+from flows.source_location import SourceLocation
+
+if TYPE_CHECKING:
+    from flows.run_ledger import ClaimedRun
+    from flows.settings import Settings
+
+# UTC days before the last landing's that are compared: a call may be stored a day after it was asked for.
+WINDOW_DAYS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SmallLanding:
+    """What a small landing did, in words for people; `is_landed` when the rules see the source of now."""
+
+    is_landed: bool
+    story: str
+
+
+def land_small_window(
+    settings: Settings, source: SourceLocation, *, as_of: datetime, progress: Progress
+) -> SmallLanding:
+    """Land the small window and, on the postgres target, copy it into the warehouse.
+
+    Raises nothing that has to do with the source or with other runs: it says so instead.
+    """
+    if not settings.landing_path.is_file():
+        raise AlmanacError(f"Nothing has landed in {settings.data_dir} yet. Run `almanac nightly` first.")
+    try:
+        with only_writer(settings, kind=CHECK, as_of=as_of) as run:
+            return _land(settings, source, as_of, progress, run)
+    except Busy as busy:
+        return SmallLanding(False, f"nothing was landed: {busy}")
+    except LandError as error:
+        return SmallLanding(False, f"nothing was landed: {error}")
+
+
+def _land(
+    settings: Settings, source: SourceLocation, as_of: datetime, progress: Progress, run: ClaimedRun
+) -> SmallLanding:
+    if isinstance(source, Path):
+        signature = _signature(source)
+        if signature == _landed_signature(settings.landing_path):
+            return SmallLanding(True, "no file of the source has changed since it was landed")
+    report = land(
+        source,
+        settings.landing_path,
+        as_of=as_of,
+        progress=progress,
+        retention_days=settings.source_retention_days,
+        lookback_days=WINDOW_DAYS,
+        is_small=True,
+        before_commit=run.require_current,
+    )
+    if isinstance(source, Path):
+        _keep_signature(settings.landing_path, signature)
+    if settings.target == "postgres":
+        from flows.warehouse_postgres import connect
+
+        with closing(connect(settings, run_id=run.run_id)) as warehouse:
+            run.require_current()
+            mirror(settings.landing_path, warehouse, progress=progress)
+    return SmallLanding(True, f"landed {report.days_copied:,} of {report.days_compared:,} days compared")
+
+
+def _signature(folder: Path) -> str:
+    """What changes when a file of the folder does."""
+    stamps = [
+        f"{file.path} {stamp(file)}" for parts in find_files(folder).values() for file in parts
+    ]
+    return hashlib.sha256("\n".join(sorted(stamps)).encode()).hexdigest()
+
+
+def _landed_signature(landing_path: Path) -> str | None:
+    with landing_store.transaction(landing_path) as connection:
+        connection.execute("create table if not exists raw.landed_folder (landing_number bigint, signature varchar)")
+        return landing_store.scalar(
+            connection,
+            "select signature from raw.landed_folder where landing_number = "
+            "(select max(landing_number) from raw.landings)",
+        )
+
+
+def _keep_signature(landing_path: Path, signature: str) -> None:
+    with landing_store.transaction(landing_path) as connection:
+        connection.execute("delete from raw.landed_folder")
+        connection.execute(
+            "insert into raw.landed_folder select max(landing_number), ? from raw.landings", [signature]
+        )
