@@ -1,0 +1,190 @@
+{#-
+    Grain: one row per platform, organization and team that is not deleted or suspended, on the last complete
+    day.
+
+    A large scope has fallen when its day has far fewer jobs than its weekday. A small one has days without a
+    job by chance: it has fallen silent when the silence is longer than any before, and the silent days would
+    usually have had so many jobs that chance does not explain it.
+-#}
+with
+
+daily as (
+
+    select * from {{ ref('int_alert_daily_values') }}
+    where measure = 'jobs' and scope_kind <> 'model'
+
+),
+
+of_day as (
+
+    select * from {{ ref('int_alert_usual_values') }}
+    where measure = 'jobs' and scope_kind <> 'model'
+
+),
+
+moment as (
+
+    select * from {{ ref('int_alert_moment') }}
+
+),
+
+teams as (
+
+    select
+        team_id,
+        organization_id,
+        status
+
+    from {{ source('saas', 'team_credits') }}
+
+),
+
+weekdays as (
+
+    select
+        scope_kind,
+        scope_id,
+        weekday,
+        {{ exact_ratio('sum(value)', 'count(*)', 8) }} as average_jobs
+
+    from daily
+    group by scope_kind, scope_id, weekday
+
+),
+
+-- each day with the last one before it that had a job
+runs as (
+
+    select
+        daily.scope_kind,
+        daily.scope_id,
+        daily.value_date,
+        daily.value,
+        weekdays.average_jobs,
+        max(case when daily.value > 0 then daily.value_date end) over (
+            partition by daily.scope_kind, daily.scope_id
+            order by daily.value_date
+            rows between unbounded preceding and current row
+        ) as last_active_date
+
+    from daily
+    inner join weekdays
+        on
+            daily.scope_kind = weekdays.scope_kind
+            and daily.scope_id = weekdays.scope_id
+            and daily.weekday = weekdays.weekday
+
+),
+
+silences as (
+
+    select
+        runs.scope_kind,
+        runs.scope_id,
+        runs.last_active_date,
+        count(*) as silent_days,
+        max(runs.value_date) as last_silent_date,
+        sum(runs.average_jobs) as missed_jobs
+
+    from runs
+    where runs.value = 0
+    group by runs.scope_kind, runs.scope_id, runs.last_active_date
+
+),
+
+present as (
+
+    select
+        silences.scope_kind,
+        silences.scope_id,
+        max(case when silences.last_silent_date = moment.last_complete_date then silent_days end) as silent_days,
+        max(
+            case when silences.last_silent_date = moment.last_complete_date then missed_jobs end
+        ) as missed_jobs,
+        max(
+            case when silences.last_silent_date < moment.last_complete_date then silent_days end
+        ) as longest_silent_days
+
+    from silences
+    cross join moment
+    group by silences.scope_kind, silences.scope_id
+
+),
+
+judged as (
+
+    select
+        of_day.*,
+        coalesce(present.silent_days, 0) as silent_days,
+        coalesce(present.missed_jobs, 0) >= {{ var('alert_silence_jobs') }}
+        and present.silent_days > coalesce(present.longest_silent_days, 0) as is_silent,
+        of_day.usual_value >= {{ var('alert_traffic_drop_floor_jobs') }}
+        and of_day.distance > of_day.largest_usual_distance as has_fallen,
+        case
+            when of_day.usual_value > 0
+                then {{ exact_ratio('of_day.usual_value - of_day.value', 'of_day.usual_value', 8) }}
+            -- of nothing nothing is missing, but the days before may be
+            when present.silent_days > 0 then 1
+            else 0
+        end as fall_share
+
+    from of_day
+
+    -- a scope that was active on the last day and never silent
+    left join present
+        on
+            of_day.scope_kind = present.scope_kind
+            and of_day.scope_id = present.scope_id
+
+),
+
+measured as (
+
+    select
+        judged.scope_kind,
+        judged.scope_id,
+        cast(null as {{ dbt.type_string() }}) as scope_name,
+        coalesce(judged.organization_id, teams.organization_id) as organization_id,
+        case
+            when judged.silent_days > 1 then 'days without a job: ' || judged.silent_days || '; fall of jobs below the usual'
+            else 'fall of jobs below the usual'
+        end as measure,
+        judged.fall_share as observed_value,
+        judged.usual_value as baseline_value,
+        cast(judged.value as bigint) as volume,
+        {{ day_start('judged.value_date') }} as window_start,
+        {{ day_start('(judged.value_date + 1)') }} as window_end,
+        moment.last_complete_until as data_as_of,
+        case
+            when teams.status <> 'active' then 'the team is ' || teams.status
+            when judged.day_count < {{ var('alert_baseline_min_days') }}
+                then 'fewer than {{ var("alert_baseline_min_days") }} days of history'
+        end as unknown_reason,
+        cast(null as {{ dbt.type_string() }}) as severity,
+        judged.is_silent or judged.has_fallen as is_supported
+
+    from judged
+    cross join moment
+
+    left join teams
+        on
+            judged.scope_kind = 'team'
+            and judged.scope_id = teams.team_id
+
+    -- a deleted team is silent for good
+    where judged.scope_kind <> 'team' or teams.team_id is not null
+
+)
+
+{{ alert_candidates_of(
+    'measured',
+    rule='traffic_drop',
+    fires='>',
+    threshold=var('alert_traffic_drop_fires'),
+    clear_threshold=var('alert_traffic_drop_clears'),
+    evidence="select period_start_date, sum(job_count) as jobs, sum(call_count) as calls "
+    ~ "from marts.team_usage_daily as days inner join marts.dim_teams as teams on days.team_id = teams.team_id "
+    ~ "where $scope_id in ('platform', teams.organization_id, days.team_id) "
+    ~ "and days.period_start_date < cast($window_end as date) "
+    ~ "group by period_start_date order by period_start_date desc limit 5",
+) }}

@@ -1,0 +1,109 @@
+{#-
+    Grain: one row per scope, measure (client cost, jobs, calls) and complete local day of the baseline's
+    weeks up to the last complete one at the moment of evaluation; a day without anything is 0, a cost that
+    is not known is null. A scope has no days before its first.
+-#}
+{%- set no_text = "cast(null as " ~ dbt.type_string() ~ ")" -%}
+{%- set scopes = [
+    ('platform', "'platform'", no_text, 'platform_usage_daily', ['job_count', 'call_count', 'client_cost_usd']),
+    (
+        'organization', 'organization_id', 'organization_id', 'organization_usage_daily',
+        ['job_count', 'call_count', 'client_cost_usd']
+    ),
+    ('team', 'team_id', no_text, 'team_usage_daily', ['job_count', 'call_count', 'client_cost_usd']),
+    ('model', 'model', no_text, 'model_usage_daily', ['client_cost_usd']),
+] -%}
+{%- set measures = {'job_count': 'jobs', 'call_count': 'calls', 'client_cost_usd': 'client cost'} -%}
+with
+
+moment as (
+
+    select
+        last_complete_date,
+        last_complete_date - 7 * {{ var('alert_spike_weeks') }} as first_date
+
+    from {{ ref('int_alert_moment') }}
+
+),
+
+found as (
+    {%- for kind, scope_id, organization_id, mart, columns in scopes %}
+    {%- set outer = loop %}
+    {%- for column in columns %}
+    select
+        '{{ kind }}' as scope_kind,
+        {{ scope_id }} as scope_id,
+        {{ organization_id }} as organization_id,
+        '{{ measures[column] }}' as measure,
+        period_start_date as value_date,
+        cast(sum({{ column }}) as numeric(28, 8)) as value,
+        true as is_active
+
+    from {{ ref(mart) }}
+    {%- if kind != 'platform' %}
+    where call_count > 0{% if kind != 'model' %} or job_count > 0{% endif %}
+    {%- endif %}
+    group by scope_id, organization_id, period_start_date
+    {%- if not (outer.last and loop.last) %}
+
+    union all
+    {% endif %}
+    {%- endfor %}
+    {%- endfor %}
+
+),
+
+scopes as (
+
+    select
+        scope_kind,
+        scope_id,
+        measure,
+        max(organization_id) as organization_id,
+        min(value_date) as first_active_date
+
+    from found
+    group by scope_kind, scope_id, measure
+
+),
+
+spine as (
+
+    select
+        scopes.*,
+        dates.calendar_date as value_date
+
+    from scopes
+    cross join moment
+    inner join {{ ref('dim_dates') }} as dates
+        on
+            dates.calendar_date >= greatest(scopes.first_active_date, moment.first_date)
+            and dates.calendar_date <= moment.last_complete_date
+
+),
+
+final as (
+
+    select
+        spine.scope_kind,
+        spine.scope_id,
+        spine.organization_id,
+        spine.measure,
+        spine.first_active_date,
+        spine.value_date,
+        extract(isodow from spine.value_date) as weekday,
+        case when found.is_active is null then 0 else found.value end as value
+
+    from spine
+
+    -- a day without anything
+    left join found
+        on
+            spine.scope_kind = found.scope_kind
+            and spine.scope_id = found.scope_id
+            and spine.measure = found.measure
+            and spine.value_date = found.value_date
+
+)
+
+select * from final
