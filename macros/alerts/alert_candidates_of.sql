@@ -8,10 +8,11 @@
     and supported is `breach`; on the other side of the clear threshold is `clear`; between, or beyond and not
     supported, is `holding`, which neither opens nor resolves anything. What is not known is `unknown`.
 
+    `clear_when`: when it is clear although nothing could be measured, as when nothing is used up.
     `evidence` is a query of up to five rows that contribute most, as text, whose parameters are written
     $scope_id, $window_start and $window_end.
 -#}
-{%- macro alert_candidates_of(measured, rule, fires, threshold, clear_threshold, evidence) -%}
+{%- macro alert_candidates_of(measured, rule, fires, threshold, clear_threshold, evidence, clear_when="false") -%}
     {%- set clears = {'>': '<=', '>=': '<', '<=': '>'}[fires] -%}
     select
         cast('{{ rule }}' as {{ dbt.type_string() }}) as rule,
@@ -22,7 +23,9 @@
         cast(coalesce(measured.severity, rules.severity) as {{ dbt.type_string() }}) as severity,
         cast(
             case
-                when measured.unknown_reason is not null or measured.observed_value is null then 'unknown'
+                when measured.unknown_reason is not null then 'unknown'
+                when {{ clear_when }} then 'clear'
+                when measured.observed_value is null then 'unknown'
                 when
                     measured.observed_value {{ fires }} measured.threshold
                     and measured.is_supported then 'breach'
@@ -33,7 +36,7 @@
         cast(
             case
                 when measured.unknown_reason is not null then measured.unknown_reason
-                when measured.observed_value is null then 'nothing was measured'
+                when measured.observed_value is null and not {{ clear_when }} then 'nothing was measured'
             end as {{ dbt.type_string() }}
         ) as unknown_reason,
         cast(measured.measure as {{ dbt.type_string() }}) as measure,

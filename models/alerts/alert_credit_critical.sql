@@ -21,7 +21,7 @@ measured as (
         cast(null as timestamp) as window_start,
         balance_as_of as window_end,
         balance_as_of as data_as_of,
-        cast(null as {{ dbt.type_string() }}) as unknown_reason,
+        case when credits_remaining is null then 'its credits are not known' end as unknown_reason,
         cast(null as {{ dbt.type_string() }}) as severity,
         true as is_supported
 
@@ -35,5 +35,7 @@ measured as (
     fires='<=',
     threshold=var('alert_credit_critical'),
     clear_threshold=var('alert_credit_critical'),
-    evidence='select * from marts.fct_credit_transactions where team_id = $scope_id order by created_at desc limit 5',
+    evidence="select created_at, transaction_type, credits_signed, credits_after, job_id "
+    ~ "from marts.fct_credit_transactions where team_id = $scope_id and created_at < $window_end "
+    ~ "order by created_at desc, ledger_position desc limit 5",
 ) }}

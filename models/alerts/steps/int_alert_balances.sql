@@ -17,8 +17,8 @@ teams as (
     select
         team_id,
         coalesce(organization_id, 'unassigned') as organization_id,
-        credits_allocated,
-        credits_remaining
+        case when {{ fits_source_integer('credits_allocated') }} then credits_allocated end as credits_allocated,
+        case when {{ fits_source_integer('credits_remaining') }} then credits_remaining end as credits_remaining
 
     from {{ source('saas', 'team_credits') }}
 

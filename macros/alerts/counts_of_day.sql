@@ -1,0 +1,39 @@
+{#-
+    The body of a rule that counts what should not be on the last complete day: from a relation with
+    scope_kind, scope_id, organization_id and observed_value of the scopes that have some, and the scopes of
+    `scopes` (a relation with scope_kind, scope_id, organization_id), which have none.
+-#}
+{%- macro counts_of_day(rule, counts, scopes, measure, fires, threshold, clear_threshold, evidence) -%}
+measured as (
+
+    select
+        scopes.scope_kind,
+        scopes.scope_id,
+        cast(null as {{ dbt.type_string() }}) as scope_name,
+        scopes.organization_id,
+        '{{ measure }}' as measure,
+        coalesce(counts.observed_value, 0) as observed_value,
+        cast(null as numeric(28, 8)) as baseline_value,
+        cast(null as bigint) as volume,
+        {{ day_start('moment.last_complete_date') }} as window_start,
+        moment.last_complete_until as window_end,
+        moment.last_complete_until as data_as_of,
+        cast(null as {{ dbt.type_string() }}) as unknown_reason,
+        cast(null as {{ dbt.type_string() }}) as severity,
+        true as is_supported
+
+    from {{ scopes }} as scopes
+    cross join {{ ref('int_alert_moment') }} as moment
+
+    -- a scope without any
+    left join {{ counts }} as counts
+        on
+            scopes.scope_kind = counts.scope_kind
+            and scopes.scope_id = counts.scope_id
+
+)
+
+{{ alert_candidates_of(
+    'measured', rule=rule, fires=fires, threshold=threshold, clear_threshold=clear_threshold, evidence=evidence
+) }}
+{%- endmacro -%}
