@@ -44,8 +44,8 @@ RULE_SECONDS = 120
 
 _CANDIDATE_COLUMNS = (
     "rule, scope_kind, scope_id, scope_name, organization_id, severity, verdict, unknown_reason, "
-    "measure, observed_value, unit, comparison, threshold, clear_threshold, baseline_value, volume, window_start, "
-    "window_end, data_as_of, evidence_query"
+    "measure, observed_value, unit, comparison, threshold, clear_threshold, baseline_value, volume, "
+    "window_start, window_end, data_as_of, evidence_query"
 )
 _RULE_COLUMNS = (
     "rule, family, title, unit, severity, cadence, for_evaluations, keep_firing_evaluations, needs, owner"

@@ -23,7 +23,7 @@ class LandError(AlmanacError):
 
 
 class Busy(AlmanacError):
-    """Another run holds the lock; this one did nothing. `holder_kind` is what that run does, if it is known."""
+    """Another run holds the lock; this one did nothing. `holder_kind`: what that run does, if known."""
 
     exit_code: ClassVar[int] = 75
 

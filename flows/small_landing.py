@@ -86,20 +86,20 @@ def _land(
 
 def _signature(folder: Path) -> str:
     """What changes when a file of the folder does."""
-    stamps = [
-        f"{file.path} {stamp(file)}" for parts in find_files(folder).values() for file in parts
-    ]
+    stamps = [f"{file.path} {stamp(file)}" for parts in find_files(folder).values() for file in parts]
     return hashlib.sha256("\n".join(sorted(stamps)).encode()).hexdigest()
 
 
 def _landed_signature(landing_path: Path) -> str | None:
     with landing_store.transaction(landing_path) as connection:
-        connection.execute("create table if not exists raw.landed_folder (landing_number bigint, signature varchar)")
-        return landing_store.scalar(
-            connection,
-            "select signature from raw.landed_folder where landing_number = "
-            "(select max(landing_number) from raw.landings)",
+        connection.execute(
+            "create table if not exists raw.landed_folder (landing_number bigint, signature varchar)"
         )
+        row = connection.execute(
+            "select signature from raw.landed_folder where landing_number = "
+            "(select max(landing_number) from raw.landings)"
+        ).fetchone()
+        return str(row[0]) if row else None
 
 
 def _keep_signature(landing_path: Path, signature: str) -> None:
