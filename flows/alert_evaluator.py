@@ -103,9 +103,12 @@ def apply(
     enqueue: Enqueue,
     evidence_of: Callable[[Candidate], Evidence],
     in_maintenance: frozenset[str] = frozenset(),
+    news_as_of: datetime | None = None,
     now: datetime | None = None,
 ) -> EvaluationReport:
     """Apply an evaluation. `in_maintenance` are components; `now` is the store's clock by default.
+
+    What ended more than OLDEST_NEWS before `news_as_of` (by default the evaluation) opens in silence.
 
     An evaluation of a moment before that of the last one with a cadence of its is left alone.
     """
@@ -128,7 +131,15 @@ def apply(
     failpoint("alerts.gathered")
     with store.transaction() as connection:
         report = _Application(
-            store, connection, evaluation, candidates, gathered, enqueue, in_maintenance, now
+            store,
+            connection,
+            evaluation,
+            candidates,
+            gathered,
+            enqueue,
+            in_maintenance,
+            news_as_of or evaluation.as_of,
+            now,
         ).run()
         failpoint("alerts.before_commit")
     failpoint("alerts.committed")
@@ -200,6 +211,7 @@ class _Application:
         gathered: Mapping[Key, Evidence],
         enqueue: Enqueue,
         in_maintenance: frozenset[str],
+        news_as_of: datetime,
         now: datetime | None,
     ) -> None:
         self._connection = connection
@@ -209,6 +221,7 @@ class _Application:
         self._gathered = gathered
         self._enqueue = enqueue
         self._in_maintenance = in_maintenance
+        self._news_as_of = news_as_of
         # the first statement: who waits here sees what the one before has done
         connection.execute(
             update(writers).where(writers.c.name == EVALUATOR).values(token=writers.c.token + 1)
@@ -345,7 +358,7 @@ class _Application:
     # --- telling ------------------------------------------------------------------------------------------
 
     def _tell(self, steps: list[_Step], report: EvaluationReport) -> None:
-        muter = _Muter(self._connection, self._now, self._book, steps, self._in_maintenance, self._evaluation)
+        muter = _Muter(self._connection, self._now, self._book, steps, self._in_maintenance, self._news_as_of)
         acknowledged = {row.incident_id for row in self._open.values() if row.acknowledged_at is not None}
         groups: dict[tuple[str, str], list[_Step]] = {}
         for step in steps:
@@ -532,14 +545,14 @@ class _Muter:
         book: RuleBook,
         steps: list[_Step],
         in_maintenance: frozenset[str],
-        evaluation: Evaluation,
+        news_as_of: datetime,
     ) -> None:
         table = alerting.silences
         self._silences = connection.execute(
             select(table).where(table.c.starts_at <= now, table.c.ends_at > now)
         ).all()
         self._in_maintenance = in_maintenance
-        self._as_of = evaluation.as_of
+        self._news_as_of = news_as_of
         self._inhibitions = [
             (inhibition, firing)
             for inhibition in book.inhibitions
@@ -578,7 +591,7 @@ class _Muter:
             ):
                 return f"{source.rule} of {source.scope_kind} {source.scope_id} explains it"
         moment = step.candidate.window_end if step.candidate else None
-        if moment is not None and self._as_of - moment > OLDEST_NEWS and step.memory.told != "firing":
+        if moment is not None and self._news_as_of - moment > OLDEST_NEWS and step.memory.told != "firing":
             return f"its data ends {moment} UTC, too long ago to wake anybody"
         return None
 

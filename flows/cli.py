@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from flows import PROJECT_DIR
+from flows.cli_alerts import alerts_app
 from flows.cli_context import AsOf, context, moment_of, progress_now, settings_now, writing
 from flows.cli_reviews import review_app
 from flows.errors import AlmanacError, UsageError
@@ -56,6 +57,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(review_app, name="review")
+app.add_typer(alerts_app, name="alerts")
 
 
 class QueryFormat(StrEnum):

@@ -1,4 +1,4 @@
-"""The main job, step by step: land, build, audit, publish, issue the reviews that are due, send them.
+"""The main job, step by step: land, build, audit, publish, issue due reviews, ask the alerts, send all.
 
 The steps are written down once, in `STEPS`: the plain command calls them one after the other, the Prefect
 flow makes a task of each. A step reads what it needs from the `Night` and leaves there what it did.
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
+from flows.alert_check import CheckReport, evaluate_night
 from flows.audit import AuditReport, audit
 from flows.build import build, published_coverage
 from flows.built import Built
@@ -53,6 +54,9 @@ class Night:
     published: str | None = None
     findings: tuple[tuple[str, int], ...] = ()
     reviews: ReviewReport = field(default_factory=ReviewReport)
+    alerts: CheckReport | None = None
+    # why the alerts could not be looked at, if they could not
+    alert_trouble: AlmanacError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class NightlyReport:
     findings: tuple[tuple[str, int], ...]
     published: str
     reviews: ReviewReport
+    alerts: CheckReport
     new_days: tuple[date, ...] = ()
 
     def __str__(self) -> str:
@@ -89,6 +94,7 @@ class NightlyReport:
         lines += [f"warning    {name}" for name in self.audited.warnings]
         lines += [f"finding    {rule}: {rows:,} rows (audit_findings)" for rule, rows in self.findings]
         lines += self.reviews.lines()
+        lines += self.alerts.lines()
         return "\n".join(lines)
 
 
@@ -160,6 +166,16 @@ def review_step(night: Night) -> None:
     night.reviews = issue_due(night.settings, night.as_of, night.progress)
 
 
+def alert_step(night: Night) -> None:
+    """Ask the rules of what is published now; what goes wrong here holds up no review."""
+    try:
+        night.alerts = evaluate_night(night.settings, night.as_of, night.new_days)
+    except (Busy, Fenced):
+        raise
+    except AlmanacError as error:
+        night.alert_trouble = error
+
+
 def deliver_step(night: Night) -> None:
     """Send what waits in the outbox; what cannot be sent now stays there."""
     night.reviews.delivered = send_outbox(night.settings)
@@ -174,6 +190,7 @@ STEPS = (
     AUDIT,
     PUBLISH,
     Step("review", review_step),
+    Step("alert", alert_step),
     Step("deliver", deliver_step),
 )
 
@@ -199,11 +216,20 @@ def run_night(night: Night, perform: Callable[[Step, Night], None] = _directly) 
                 hold_due(night.settings, night.as_of, f"{step.name}: {_first_line(error)}")
             raise
     require_all(night.reviews.issued)
+    if night.alert_trouble is not None:
+        raise night.alert_trouble
     assert night.landed is not None
     assert night.audited is not None
     assert night.published is not None
+    assert night.alerts is not None
     return NightlyReport(
-        night.landed, night.audited, night.findings, night.published, night.reviews, night.new_days
+        night.landed,
+        night.audited,
+        night.findings,
+        night.published,
+        night.reviews,
+        night.alerts,
+        night.new_days,
     )
 
 

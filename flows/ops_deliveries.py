@@ -57,7 +57,7 @@ class DeliveryTables:
             Column("dates", Text, primary_key=True),
             Column("sha256", Text, nullable=False),
         )
-        # kind: weekly, monthly, or held for what operators are told
+        # kind: weekly, monthly, or held and alert for what operators are told
         self.outbox = Table(
             "outbox",
             metadata,

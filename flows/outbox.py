@@ -31,7 +31,9 @@ from flows.unsubscribes import is_unsubscribed
 outbox = deliveries.outbox
 
 STATES = ("pending", "sending", "sent", "dead", "unknown")
-HELD = "held"  # the kind of what operators are told; nobody unsubscribes from it
+# The kinds of what operators are told; nobody unsubscribes from them.
+HELD = "held"
+ALERT = "alert"
 
 LEASE = timedelta(minutes=15)  # longer than any message may take, its connection included
 GRACE = timedelta(minutes=15)  # before an unconfirmed message is sent once more
@@ -287,7 +289,7 @@ class _Sender:
     def _parcel(self, row: Any) -> Parcel | None:
         """What is sent; None when its recipient has left since."""
         with self._store.transaction() as connection:
-            if row.kind != HELD and is_unsubscribed(connection, row.recipient, row.kind):
+            if row.kind not in (HELD, ALERT) and is_unsubscribed(connection, row.recipient, row.kind):
                 self._update(connection, row, state="dead", last_error="unsubscribed")
                 return None
             content = read_document(connection, row.message_sha256)

@@ -86,7 +86,7 @@ def review_mail(
     }
     page = environment(dates).get_template("mail.html.j2").render(given)
     return MailParts(
-        subject, preheader, _inlined(page), _text(review, name, headlines, drivers, dates, given), pictures
+        subject, preheader, inlined(page), _text(review, name, headlines, drivers, dates, given), pictures
     )
 
 
@@ -104,7 +104,7 @@ def held_mail(*, kind: str, period: str, reason: str) -> MailParts:
         .render(subject=subject, kind=kind, period=period, reason=said, steps=steps)
     )
     text = "\n\n".join([f"The {kind} performance review {period} is held.", f"Reason: {said}", steps, ""])
-    return MailParts(subject, said[:120], _inlined(page), _wrapped(text))
+    return MailParts(subject, said[:120], inlined(page), wrapped(text))
 
 
 def scope_name(review: Review) -> str:
@@ -232,7 +232,7 @@ def _text(
     parts.append(" ".join(closing))
     if given["unsubscribe_url"]:
         parts.append(f"To stop {kind} reviews: {given['unsubscribe_url']}")
-    return "\n\n".join(_wrapped(part) for part in parts) + "\n"
+    return "\n\n".join(wrapped(part) for part in parts) + "\n"
 
 
 def _noun(kind: str) -> str:
@@ -266,7 +266,7 @@ def _width(text: str) -> int:
     )
 
 
-def _wrapped(text: str) -> str:
+def wrapped(text: str) -> str:
     lines = []
     for line in text.replace(formats.THIN, " ").splitlines():
         if _width(line) <= TEXT_WIDTH or "  " in line.strip():
@@ -293,7 +293,7 @@ def _style() -> str:
     return (HERE / "styles" / "mail.css").read_text(encoding="utf-8")
 
 
-def _inlined(page: str) -> str:
+def inlined(page: str) -> str:
     """The page with its style on each element, nothing fetched, the media rules kept."""
     import css_inline  # a compiled library; only mails need it
 

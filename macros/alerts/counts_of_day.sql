@@ -1,14 +1,14 @@
 {#-
     The body of a rule that counts what should not be on the last complete day: from a relation with
-    scope_kind, scope_id, organization_id and observed_value of the scopes that have some, and the scopes of
-    `scopes` (a relation with scope_kind, scope_id, organization_id), which have none.
+    scope_kind, scope_id and observed_value of the scopes that have some, and `scopes` (a relation with
+    scope_kind, scope_id, organization_id) that could have. A team that is deleted since may have some too.
 -#}
 {%- macro counts_of_day(rule, counts, scopes, measure, fires, threshold, clear_threshold, evidence) -%}
 measured as (
 
     select
-        scopes.scope_kind,
-        scopes.scope_id,
+        coalesce(scopes.scope_kind, counts.scope_kind) as scope_kind,
+        coalesce(scopes.scope_id, counts.scope_id) as scope_id,
         cast(null as {{ dbt.type_string() }}) as scope_name,
         scopes.organization_id,
         '{{ measure }}' as measure,
@@ -23,13 +23,14 @@ measured as (
         true as is_supported
 
     from {{ scopes }} as scopes
-    cross join {{ ref('int_alert_moment') }} as moment
 
-    -- a scope without any
-    left join {{ counts }} as counts
+    -- a scope without any, or one that is gone
+    full outer join {{ counts }} as counts
         on
             scopes.scope_kind = counts.scope_kind
             and scopes.scope_id = counts.scope_id
+
+    cross join {{ ref('int_alert_moment') }} as moment
 
 )
 

@@ -77,7 +77,7 @@ measured as (
         case when ranked.increase < ranked.least_increase then least(ranked.increase_share, {{ clears }})
             else ranked.increase_share end as observed_value,
         ranked.usual_value as baseline_value,
-        cast(ranked.value as bigint) as volume,
+        case when ranked.measure <> 'client cost' then cast(ranked.value as bigint) end as volume,
         {{ day_start('ranked.value_date') }} as window_start,
         {{ day_start('(ranked.value_date + 1)') }} as window_end,
         moment.last_complete_until as data_as_of,

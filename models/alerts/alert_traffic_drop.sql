@@ -8,17 +8,10 @@
 -#}
 with
 
-daily as (
-
-    select * from {{ ref('int_alert_daily_values') }}
-    where measure = 'jobs' and scope_kind <> 'model'
-
-),
-
 of_day as (
 
     select * from {{ ref('int_alert_usual_values') }}
-    where measure = 'jobs' and scope_kind <> 'model'
+    where measure = 'jobs'
 
 ),
 
@@ -39,75 +32,9 @@ teams as (
 
 ),
 
-weekdays as (
-
-    select
-        scope_kind,
-        scope_id,
-        weekday,
-        {{ exact_ratio('sum(value)', 'count(*)', 8) }} as average_jobs
-
-    from daily
-    group by scope_kind, scope_id, weekday
-
-),
-
--- each day with the last one before it that had a job
-runs as (
-
-    select
-        daily.scope_kind,
-        daily.scope_id,
-        daily.value_date,
-        daily.value,
-        weekdays.average_jobs,
-        max(case when daily.value > 0 then daily.value_date end) over (
-            partition by daily.scope_kind, daily.scope_id
-            order by daily.value_date
-            rows between unbounded preceding and current row
-        ) as last_active_date
-
-    from daily
-    inner join weekdays
-        on
-            daily.scope_kind = weekdays.scope_kind
-            and daily.scope_id = weekdays.scope_id
-            and daily.weekday = weekdays.weekday
-
-),
-
 silences as (
 
-    select
-        runs.scope_kind,
-        runs.scope_id,
-        runs.last_active_date,
-        count(*) as silent_days,
-        max(runs.value_date) as last_silent_date,
-        sum(runs.average_jobs) as missed_jobs
-
-    from runs
-    where runs.value = 0
-    group by runs.scope_kind, runs.scope_id, runs.last_active_date
-
-),
-
-present as (
-
-    select
-        silences.scope_kind,
-        silences.scope_id,
-        max(case when silences.last_silent_date = moment.last_complete_date then silent_days end) as silent_days,
-        max(
-            case when silences.last_silent_date = moment.last_complete_date then missed_jobs end
-        ) as missed_jobs,
-        max(
-            case when silences.last_silent_date < moment.last_complete_date then silent_days end
-        ) as longest_silent_days
-
-    from silences
-    cross join moment
-    group by silences.scope_kind, silences.scope_id
+    select * from {{ ref('int_alert_silences') }}
 
 ),
 
@@ -115,26 +42,26 @@ judged as (
 
     select
         of_day.*,
-        coalesce(present.silent_days, 0) as silent_days,
-        coalesce(present.missed_jobs, 0) >= {{ var('alert_silence_jobs') }}
-        and present.silent_days > coalesce(present.longest_silent_days, 0) as is_silent,
+        coalesce(silences.silent_days, 0) as silent_days,
+        coalesce(silences.missed_jobs, 0) >= {{ var('alert_silence_jobs') }}
+        and silences.silent_days > coalesce(silences.longest_silent_days, 0) as is_silent,
         of_day.usual_value >= {{ var('alert_traffic_drop_floor_jobs') }}
         and of_day.distance > of_day.largest_usual_distance as has_fallen,
         case
             when of_day.usual_value > 0
                 then {{ exact_ratio('of_day.usual_value - of_day.value', 'of_day.usual_value', 8) }}
             -- of nothing nothing is missing, but the days before may be
-            when present.silent_days > 0 then 1
+            when silences.silent_days > 0 then 1
             else 0
         end as fall_share
 
     from of_day
 
     -- a scope that was active on the last day and never silent
-    left join present
+    left join silences
         on
-            of_day.scope_kind = present.scope_kind
-            and of_day.scope_id = present.scope_id
+            of_day.scope_kind = silences.scope_kind
+            and of_day.scope_id = silences.scope_id
 
 ),
 
@@ -152,7 +79,8 @@ measured as (
         judged.fall_share as observed_value,
         judged.usual_value as baseline_value,
         cast(judged.value as bigint) as volume,
-        {{ day_start('judged.value_date') }} as window_start,
+        -- from the first silent day on
+        {{ day_start('(judged.value_date + 1 - cast(greatest(judged.silent_days, 1) as integer))') }} as window_start,
         {{ day_start('(judged.value_date + 1)') }} as window_end,
         moment.last_complete_until as data_as_of,
         case

@@ -1,0 +1,166 @@
+"""`almanac alerts`: check, see, explain, keep quiet, and look at what would have been."""
+
+from __future__ import annotations
+
+import getpass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli_context import AsOf, moment_of, progress_now, settings_now
+from flows.errors import UsageError
+
+if TYPE_CHECKING:
+    from flows.settings import Settings
+    from flows.source_location import SourceLocation
+
+alerts_app = typer.Typer(
+    help="Check the alerts, see what fires and why, keep some quiet for a while.", no_args_is_help=True
+)
+
+Who = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who says so [you].")]
+Incident = Annotated[str, typer.Argument(metavar="ID", help="The incident, or how its id begins.")]
+
+
+@alerts_app.command()
+def check(
+    as_of: AsOf = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="URL|DIR", help="What to land from first [ALMANAC_SOURCE].")
+    ] = None,
+    land: Annotated[bool, typer.Option("--land/--no-land", help="Land what is new first.")] = True,
+) -> None:
+    """Land the newest days, ask every rule, tell what changed.
+
+    Exits 1 when a rule could not be asked or a notice could not be sent.
+    """
+    moment = moment_of(as_of)
+    settings = settings_now()
+    location = _source(settings, source) if land else None
+    from flows.alert_check import check as run_check
+
+    report = run_check(settings, location, as_of=moment, progress=progress_now())
+    typer.echo("\n".join(report.lines()))
+    if not report.is_good:
+        raise typer.Exit(1)
+
+
+@alerts_app.command("list")
+def list_incidents(
+    all_incidents: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+) -> None:
+    """The open incidents, the most severe first."""
+    from flows.incidents import as_table, incidents
+
+    typer.echo(as_table(incidents(settings_now(), also_resolved=all_incidents, limit=limit)))
+
+
+@alerts_app.command()
+def explain(incident: Incident) -> None:
+    """Everything known of an incident: values, rows, SQL, what happened; and what its SQL says now."""
+    from flows.incidents import explain as explained
+
+    typer.echo(explained(settings_now(), incident))
+
+
+@alerts_app.command()
+def silence(
+    reason: Annotated[str, typer.Option(help="Why.")],
+    hours: Annotated[float, typer.Option(help="For how long.")],
+    rule: Annotated[str | None, typer.Option(help="The rule; any when it is left out.")] = None,
+    scope: Annotated[
+        str | None, typer.Option(metavar="KIND[:ID]", help="Such as team:acme-docs, or team for all.")
+    ] = None,
+    who: Who = None,
+) -> None:
+    """Tell nobody of some alerts for a while. What still fires when it ends is told then."""
+    from flows.alert_silences import silence as add_silence
+    from flows.ops_store import open_ops_store
+
+    kind, colon, scope_id = (scope or "").partition(":")
+    number = add_silence(
+        open_ops_store(settings_now()),
+        rule=rule,
+        scope_kind=kind or None,
+        scope_id=scope_id if colon else None,
+        owner=who or _user(),
+        reason=reason,
+        hours=hours,
+        now=moment_of(None),
+    )
+    typer.echo(f"silence {number}, for {hours:g} hours")
+
+
+@alerts_app.command()
+def silences(
+    end: Annotated[int | None, typer.Option(metavar="NUMBER", help="End this one now.")] = None,
+) -> None:
+    """The silences at work."""
+    from flows.alert_silences import active_silences, end_silence
+    from flows.ops_store import open_ops_store
+
+    store, now = open_ops_store(settings_now()), moment_of(None)
+    if end is not None:
+        end_silence(store, end, now)
+    for row in active_silences(store, now):
+        what = " ".join(str(part) for part in (row.rule, row.scope_kind, row.scope_id) if part is not None)
+        typer.echo(
+            f"{row.silence_id:>4}  {what}, until {row.ends_at:%Y-%m-%d %H:%M} UTC, {row.owner}: {row.reason}"
+        )
+
+
+@alerts_app.command()
+def ack(incident: Incident, who: Who = None) -> None:
+    """Say that somebody looks after an incident: no more reminders."""
+    from flows.alert_silences import acknowledge
+    from flows.ops_store import open_ops_store
+
+    acknowledge(open_ops_store(settings_now()), incident, who or _user(), moment_of(None))
+
+
+@alerts_app.command()
+def close(incident: Incident, why: Annotated[str, typer.Option(help="Why.")], who: Who = None) -> None:
+    """Close an incident by hand, as one of a scope that is gone."""
+    from flows.alert_silences import close as close_incident
+    from flows.ops_store import open_ops_store
+
+    close_incident(open_ops_store(settings_now()), incident, who or _user(), why, moment_of(None))
+
+
+@alerts_app.command()
+def backtest(
+    last: Annotated[str, typer.Option(metavar="Nw|Nd", help="How far back, in weeks or days.")] = "8w",
+    every: Annotated[int, typer.Option(metavar="HOURS", min=1, max=24, help="Hours between checks.")] = 3,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What is known to have happened (JSON), to count hits and misses."),
+    ] = None,
+) -> None:
+    """What would have fired on the published history, and with labels: recall and false alarms per rule."""
+    from pathlib import Path
+
+    from flows.alert_backtest import backtest as run_backtest
+    from flows.alert_backtest import parse_span
+
+    report = run_backtest(
+        settings_now(),
+        parse_span(last),
+        every_hours=every,
+        labels=Path(labels) if labels else None,
+        progress=progress_now(),
+    )
+    typer.echo(report)
+
+
+def _source(settings: Settings, option: str | None) -> SourceLocation:
+    from flows.nightly import source_of
+
+    return source_of(settings, option)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        raise UsageError("Say who you are: --by NAME.") from None

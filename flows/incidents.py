@@ -1,0 +1,120 @@
+"""Incidents for people: the list of them, and one of them with everything that shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+
+from flows.alert_reader import open_rules
+from flows.alert_rules import Key, Severity
+from flows.errors import AlmanacError, UsageError
+from flows.ops_store import alerting, open_ops_store
+from reports.formats import safe_label
+
+if TYPE_CHECKING:
+    from flows.settings import Settings
+
+
+def incidents(settings: Settings, *, also_resolved: bool, limit: int) -> list[Any]:
+    """Open incidents, the most severe and newest first; with those that are over, the newest first."""
+    table = alerting.incidents
+    query = select(table).order_by(table.c.opened_at.desc(), table.c.incident_id)
+    if not also_resolved:
+        query = query.where(table.c.resolved_at.is_(None))
+    with open_ops_store(settings).transaction() as connection:
+        rows = list(connection.execute(query.limit(limit)))
+    return rows if also_resolved else sorted(rows, key=lambda row: -Severity(row.severity).rank)
+
+
+def as_table(rows: Sequence[Any]) -> str:
+    """One line per incident."""
+    if not rows:
+        return "No incident."
+    lines = []
+    for row in rows:
+        state = "open" if row.resolved_at is None else f"over {row.resolved_at:%Y-%m-%d %H:%M}"
+        state += f", {row.acknowledged_by} looks after it" if row.acknowledged_by else ""
+        lines.append(
+            f"{row.incident_id}  {row.severity:<8} {row.rule:<28} "
+            f"{row.scope_kind} {safe_label(row.scope_id, 40)}, "
+            f"since {row.opened_as_of:%Y-%m-%d %H:%M} UTC, {state}"
+        )
+    return "\n".join(lines)
+
+
+def explain(settings: Settings, incident_id: str) -> str:
+    """What was seen, the rows, the SQL and its parameters, what happened since; and what the SQL says now."""
+    table, events = alerting.incidents, alerting.incident_events
+    with open_ops_store(settings).transaction() as connection:
+        found = connection.execute(
+            select(table)
+            .where(func.substr(table.c.incident_id, 1, len(incident_id)) == incident_id)
+            .order_by(table.c.opened_at.desc())
+            .limit(2)
+        ).all()
+        if len(found) != 1:
+            many = "more than one" if found else "no"
+            raise UsageError(
+                f"There is {many} incident {incident_id!r}. `almanac alerts list --all` shows them."
+            )
+        row = found[0]
+        history = connection.execute(
+            select(events).where(events.c.incident_id == row.incident_id).order_by(events.c.event_id)
+        ).all()
+    kept = json.loads(row.evidence)
+    seen, evidence = kept["candidate"], kept["evidence"]
+    lines = [
+        f"{row.incident_id}: {row.rule} (version {row.rule_version}), {row.severity}",
+        f"scope      {row.scope_kind} {row.scope_id}"
+        + (f", organization {row.organization_id}" if row.organization_id else ""),
+        f"measured   {seen['measure']}: {seen['observed_value']} {seen['unit']} "
+        f"(fires {seen['comparison']} {seen['threshold']}, clears at {seen['clear_threshold']}, "
+        f"usually {seen['baseline_value']}, counted {seen['volume']})",
+        f"window     {seen['window_start']} to {seen['window_end']} UTC, data as of {seen['data_as_of']} UTC",
+        f"opened     {row.opened_at} UTC, as of {row.opened_as_of} UTC",
+        f"ended      {row.resolved_at} UTC: {row.resolution}" if row.resolved_at else "ended      not yet",
+        f"again      {_again(settings, row, seen, evidence)}",
+        "",
+        "rows that contribute most" + (f": {evidence['note']}" if evidence["note"] else ""),
+        *(["  " + " | ".join(evidence["columns"])] if evidence["columns"] else []),
+        *(
+            "  " + " | ".join("null" if cell is None else cell for cell in cells)
+            for cells in evidence["rows"]
+        ),
+        "",
+        "what happened",
+        *(
+            f"  {event.happened_at:%Y-%m-%d %H:%M:%S}  {event.kind}"
+            + (f", notice {event.notice_id}" if event.notice_id else "")
+            + f"  {event.detail}"
+            for event in history
+        ),
+        "",
+        "parameters  " + json.dumps(evidence["parameters"]),
+        "query of the rows",
+        evidence["evidence_query"],
+        "",
+        "query of the rule",
+        evidence["sql"],
+    ]
+    return "\n".join(lines)
+
+
+def _again(settings: Settings, row: Any, seen: dict[str, Any], evidence: dict[str, Any]) -> str:
+    """What the same SQL, asked as of the same moment, says of the data of now."""
+    as_of = datetime.fromisoformat(evidence["parameters"].get("almanac_as_of") or str(row.opened_as_of))
+    if not evidence["sql"]:
+        return "this rule has no SQL"
+    try:
+        with open_rules(settings, as_of=as_of) as rules:
+            now = rules.again(evidence["sql"], Key(row.rule, row.scope_kind, row.scope_id), as_of)
+    except AlmanacError as error:
+        return f"its SQL cannot be asked now: {error}"
+    if now is None:
+        return "its SQL does not mention the scope any more"
+    same = str(now.observed_value) == seen["observed_value"]
+    return f"the same SQL as of {as_of} UTC gives {now.observed_value}" + ("" if same else ", another value")
