@@ -108,7 +108,9 @@ def close(store: OpsStore, incident_id: str, who: str, why: str, now: datetime) 
             .values(resolved_at=now, resolution=reason)
         )
         for state in connection.execute(select(states).where(states.c.incident_id == row.incident_id)).all():
-            memory = replace(alert_states.close(alert_states.from_json(state.memory)), told="nothing")
+            memory = replace(
+                alert_states.close(alert_states.from_json(state.memory)), told="nothing", untold_changes=0
+            )
             connection.execute(
                 update(states)
                 .where(

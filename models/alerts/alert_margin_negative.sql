@@ -15,9 +15,9 @@ counts as (
         {{ kind }}{% if kind == 'team' %}_id{% endif %} as scope_id,
         -1 * sum(margin_usd) as observed_value
 
-    from {{ ref('model_usage_daily') }}
+    from {{ ref('model_usage_daily') }} as days
     inner join moment
-        on model_usage_daily.period_start_date = moment.last_complete_date
+        on days.period_start_date = moment.last_complete_date
     group by {{ kind }}{% if kind == 'team' %}_id{% endif %}
     {%- if not loop.last %}
 

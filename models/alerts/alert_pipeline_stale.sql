@@ -4,7 +4,6 @@
     A table is silent when it has had no new row for longer than a night may be old, although that weekday
     usually brings many.
 -#}
-{%- set tables = {'jobs': 'job_count', 'llm_calls': 'call_count'} -%}
 with
 
 moment as (
@@ -19,39 +18,9 @@ published as (
 
 ),
 
-usual as (
-
-    select
-        {%- for column in tables.values() %}
-        percentile_disc(0.5) within group (order by days.{{ column }}) as usual_{{ column }}
-        {%- if not loop.last %},{% endif %}
-        {%- endfor %}
-
-    from {{ ref('platform_usage_daily') }} as days
-    cross join moment
-    where
-        days.period_start_date <= moment.last_complete_date
-        and days.period_start_date > moment.last_complete_date - 7 * {{ var('alert_spike_weeks') }}
-        and extract(isodow from days.period_start_date) = extract(isodow from moment.last_complete_date)
-
-),
-
 newest as (
 
-    {%- for table in tables %}
-    select
-        '{{ table }}' as table_name,
-        max(created_at) as newest_at
-
-    from {{ source('saas', table) }}
-    where
-        created_at < {{ evaluated_at() }}
-        and created_at >= {{ evaluated_at() }} - 7 * {{ var('alert_spike_weeks') }} * interval '1 day'
-    {%- if not loop.last %}
-
-    union all
-    {% endif %}
-    {%- endfor %}
+    select * from {{ ref('int_alert_newest_rows') }}
 
 ),
 
@@ -98,16 +67,10 @@ measured as (
         moment.data_as_of,
         case when newest.newest_at is null then 'it has no row at all' end as unknown_reason,
         cast(null as {{ dbt.type_string() }}) as severity,
-        coalesce(
-            case newest.table_name
-                {%- for table, column in tables.items() %} when '{{ table }}' then usual.usual_{{ column }}{% endfor %}
-            end >= {{ var('alert_source_silent_rows') }},
-            false
-        ) as is_supported
+        coalesce(newest.usual_row_count >= {{ var('alert_source_silent_rows') }}, false) as is_supported
 
     from newest
     cross join moment
-    cross join usual
 
 )
 

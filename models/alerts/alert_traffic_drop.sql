@@ -8,13 +8,6 @@
 -#}
 with
 
-of_day as (
-
-    select * from {{ ref('int_alert_usual_values') }}
-    where measure = 'jobs'
-
-),
-
 moment as (
 
     select * from {{ ref('int_alert_moment') }}
@@ -32,36 +25,9 @@ teams as (
 
 ),
 
-silences as (
-
-    select * from {{ ref('int_alert_silences') }}
-
-),
-
 judged as (
 
-    select
-        of_day.*,
-        coalesce(silences.silent_days, 0) as silent_days,
-        coalesce(silences.missed_jobs, 0) >= {{ var('alert_silence_jobs') }}
-        and silences.silent_days > coalesce(silences.longest_silent_days, 0) as is_silent,
-        of_day.usual_value >= {{ var('alert_traffic_drop_floor_jobs') }}
-        and of_day.distance > of_day.largest_usual_distance as has_fallen,
-        case
-            when of_day.usual_value > 0
-                then {{ exact_ratio('of_day.usual_value - of_day.value', 'of_day.usual_value', 8) }}
-            -- of nothing nothing is missing, but the days before may be
-            when silences.silent_days > 0 then 1
-            else 0
-        end as fall_share
-
-    from of_day
-
-    -- a scope that was active on the last day and never silent
-    left join silences
-        on
-            of_day.scope_kind = silences.scope_kind
-            and of_day.scope_id = silences.scope_id
+    select * from {{ ref('int_alert_traffic_falls') }}
 
 ),
 
@@ -73,7 +39,7 @@ measured as (
         cast(null as {{ dbt.type_string() }}) as scope_name,
         coalesce(judged.organization_id, teams.organization_id) as organization_id,
         case
-            when judged.silent_days > 1 then 'days without a job: ' || judged.silent_days || '; fall of jobs below the usual'
+            when judged.silent_days > 1 then judged.silent_days || ' days without a job, fall below the usual'
             else 'fall of jobs below the usual'
         end as measure,
         judged.fall_share as observed_value,

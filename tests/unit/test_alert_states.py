@@ -208,7 +208,8 @@ def history_of(chance: random.Random) -> list[model.Seen]:
     now, data = START, START
     muted_for = acknowledged_for = 0
     verdicts = chance.choices(
-        ["breach", "clear", "holding", "unknown"], chance.choice([(5, 5, 1, 1), (2, 8, 2, 1), (9, 2, 1, 1), (1, 1, 1, 1)]),
+        ["breach", "clear", "holding", "unknown"],
+        chance.choice([(5, 5, 1, 1), (2, 8, 2, 1), (9, 2, 1, 1), (1, 1, 1, 1)]),
         k=chance.randint(3, 24),
     )  # fmt: skip
     severities = chance.choice(

@@ -128,7 +128,10 @@ def test_the_embedded_store_is_its_owners_alone_and_survives_a_power_cut(tmp_pat
 def test_a_store_of_a_newer_version_is_refused(settings: Settings) -> None:
     with open_ops_store(settings).transaction() as connection:
         connection.execute(update(schema_version).values(version=VERSION + 1))
-    with pytest.raises(AlmanacError, match=rf"version {VERSION + 1}.* knows {VERSION}"), claimed_run(settings, kind="nightly"):
+    with (
+        pytest.raises(AlmanacError, match=rf"version {VERSION + 1}.* knows {VERSION}"),
+        claimed_run(settings, kind="nightly"),
+    ):
         pass
 
 

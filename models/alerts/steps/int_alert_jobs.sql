@@ -46,10 +46,17 @@ teams as (
 
 ),
 
-refusals as (
+refused as (
 
-    select pattern from {{ ref('error_classes') }}
-    where error_class = 'model_denied'
+    select distinct
+        jobs.job_id,
+        true as is_refused
+
+    from jobs
+    inner join {{ ref('error_classes') }} as refusals
+        on
+            refusals.error_class = 'model_denied'
+            and {{ lower_ascii('jobs.error_message') }} like refusals.pattern
 
 ),
 
@@ -64,9 +71,7 @@ final as (
         jobs.job_type,
         jobs.status in ('completed', 'failed', 'cancelled') as is_finished,
         jobs.status = 'failed' as is_failed,
-        exists (
-            select 1 from refusals where {{ lower_ascii('jobs.error_message') }} like refusals.pattern
-        ) as is_refused,
+        coalesce(refused.is_refused, false) as is_refused,
         jobs.created_at
 
     from jobs
@@ -77,6 +82,10 @@ final as (
             jobs.team_id = team_versions.team_id
             and jobs.created_at >= team_versions.valid_from
             and (jobs.created_at < team_versions.valid_to or team_versions.valid_to is null)
+
+    -- most jobs are not refused
+    left join refused
+        on jobs.job_id = refused.job_id
 
     -- a deleted team
     left join teams
