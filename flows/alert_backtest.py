@@ -270,8 +270,8 @@ def _read_labels(path: Path) -> list[Label]:
         raise UsageError(f"The labels {path} cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{path} holds no labels: {type(error).__name__}: {error}. It must be JSON with a list `labels` of "
-            "objects with kind, start, end (or null), and perhaps team and org."
+            f"{path} holds no labels: {type(error).__name__}: {error}. It must be JSON with a list `labels` "
+            "of objects with kind, start, end (or null), and perhaps team and org."
         ) from None
     homes = {label.team: label.organization for label in labels if label.team and label.organization}
     return [

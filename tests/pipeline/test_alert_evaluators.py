@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Column, Connection, MetaData, Table, Text, insert, select
@@ -203,7 +204,8 @@ def test_one_notice_per_organization_and_family(store: OpsStore) -> None:
         candidate("low", "c", org="y"),
         candidate("failing", "a", org="x"),
     )
-    assert sorted((notice.organization_id, notice.family, len(notice.members)) for notice in report.notices) == [
+    groups = [(notice.organization_id, notice.family, len(notice.members)) for notice in report.notices]
+    assert sorted(groups) == [
         ("x", "system", 1), ("x", "usage", 2), ("y", "usage", 1),
     ]  # fmt: skip
 
@@ -253,7 +255,7 @@ def test_maintenance_keeps_its_component_quiet(store: OpsStore) -> None:
 
 
 def test_silences_have_an_owner_and_an_end(store: OpsStore) -> None:
-    quiet = {"owner": "ann", "reason": "load test", "now": START}
+    quiet: dict[str, Any] = {"owner": "ann", "reason": "load test", "now": START}
     number = silence(store, rule="low", scope_kind="team", scope_id="a", hours=2, **quiet)
     report = evaluated(store, candidate("low", "a"), candidate("low", "b"), at=hours(1))
     assert events_of(report) == [("opened", "b")]
@@ -279,12 +281,12 @@ def test_silences_have_an_owner_and_an_end(store: OpsStore) -> None:
 def test_a_silence_that_says_too_little_or_too_much_is_refused(
     settings: Settings, wrong: dict[str, object]
 ) -> None:
-    given = {
+    given: dict[str, Any] = {
         "rule": "low", "scope_kind": "team", "scope_id": "a", "owner": "ann", "reason": "test", "hours": 1,
         "now": START, **wrong,
     }  # fmt: skip
     with pytest.raises(UsageError):
-        silence(open_ops_store(settings), **given)  # type: ignore[arg-type]
+        silence(open_ops_store(settings), **given)
 
 
 def test_acknowledged_is_not_reminded_of_and_still_resolved(store: OpsStore) -> None:
