@@ -36,7 +36,6 @@ class Cadence(StrEnum):
 
     night = "night"
     check = "check"
-    probe = "probe"
 
 
 @dataclass(frozen=True, slots=True)

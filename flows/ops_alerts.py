@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     DateTime,
     Index,
@@ -106,22 +105,11 @@ class AlertTables:
             "alert_evaluations",
             metadata,
             Column("evaluation_id", number, primary_key=True),
-            # night, check or probe
+            # night or check
             Column("cadence", Text, nullable=False),
             Column("as_of", DateTime, nullable=False),
             Column("evaluated_at", DateTime, nullable=False),
             Column("candidate_count", Integer, nullable=False),
             Column("breach_count", Integer, nullable=False),
             Column("unknown_count", Integer, nullable=False),
-        )
-        # a channel that failed often is left alone for a while
-        self.channel_circuits = Table(
-            "channel_circuits",
-            metadata,
-            Column("channel", Text, primary_key=True),
-            Column("failure_count", Integer, nullable=False),
-            Column("closed_until", DateTime),
-            # nobody is there any more (410): only a person takes it up again
-            Column("is_disabled", Boolean, nullable=False),
-            Column("last_error", Text),
         )

@@ -1,4 +1,4 @@
-"""Where the project keeps what it knows about itself: runs, publications, reviews, mails, probes, incidents.
+"""Where the project keeps what it knows about itself: runs, publications, reviews, mails, incidents.
 
 A SQLite file in the data folder, or schema `ops` of the warehouse for the postgres target. Owns the tables,
 their version, and the one way to write: a transaction that no other writer shares.
@@ -40,7 +40,6 @@ from sqlalchemy.pool import NullPool
 from flows.errors import AlmanacError, Busy
 from flows.ops_alerts import AlertTables
 from flows.ops_deliveries import DeliveryTables
-from flows.ops_probes import ProbeTables
 from flows.redaction import redact
 
 if TYPE_CHECKING:
@@ -117,7 +116,6 @@ publications = Table(
 # since version 2
 deliveries = DeliveryTables(metadata)
 # since version 3
-probing = ProbeTables(metadata)
 alerting = AlertTables(metadata)
 
 WRITER = "data"

@@ -53,16 +53,6 @@ class Settings(BaseSettings):
     smtp_ca_file: Path | None = None
     # signs the links by which people unsubscribe
     link_secret: str | None = Field(default=None, repr=False, min_length=32)
-    # which components are probed, and how (flows/probe_config.py); without it nothing is
-    probes: Path | None = None
-    # where alerts go (flows/alert_config.py); without it they are kept, and nobody is told
-    alerts: Path | None = None
-    # access logs of the reverse proxy: a file, or a pattern such as /var/log/nginx/access.log*
-    access_log: str | None = None
-    probe_seconds: int = Field(default=300, ge=30, le=3600)
-    alert_cron: str = "*/15 * * * *"
-    # is pinged after each good night and check; whoever knows it may ping it
-    heartbeat_url: str | None = Field(default=None, repr=False)
     # a run that gives no sign of life for so long has lost its turn; it gives one every sixth of it
     lease_seconds: float = Field(default=120, ge=1, le=86_400)
 
@@ -82,7 +72,7 @@ class Settings(BaseSettings):
             raise ValueError("it must be a URL such as postgresql://user@host:5432/name")
         return url
 
-    @field_validator("nightly_cron", "weekly_review_cron", "monthly_review_cron", "alert_cron")
+    @field_validator("nightly_cron", "weekly_review_cron", "monthly_review_cron")
     @classmethod
     def _is_a_cron_line(cls, line: str) -> str:
         if not is_cron(line):
@@ -92,7 +82,7 @@ class Settings(BaseSettings):
             )
         return line
 
-    @field_validator("recipients", "smtp_ca_file", "probes", "alerts")
+    @field_validator("recipients", "smtp_ca_file")
     @classmethod
     def _is_an_absolute_file(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()
