@@ -17,6 +17,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed
 from hypothesis import settings as hypothesis_settings
 
+from flows.alert_reader import open_rules
+from flows.alert_rules import Cadence, Verdict
 from flows.audit import audit
 from flows.build import build
 from flows.errors import AlmanacError
@@ -288,6 +290,22 @@ def test_the_reviews_are_the_same_to_the_byte(
             pages.append({scope: render_html(review) for scope, review in zip(scopes, reviews, strict=True)})
     assert len(pages[0]) > 20
     assert pages[0] == pages[1]
+
+
+# a night, an outage of a provider, a day of cost, slow models, a silent weekend
+@pytest.mark.parametrize(
+    "moment", ["2026-11-23", "2026-10-27T02:30", "2026-10-06T02:30", "2026-09-19T21:00", "2026-10-19T02:30"]
+)
+def test_the_alerts_are_the_same_at_any_moment(settings: Settings, published: Published, moment: str) -> None:
+    as_of = datetime.fromisoformat(moment)
+    with open_rules(published.settings, as_of=as_of) as here, open_rules(settings, as_of=as_of) as there:
+        ours, theirs = here.evaluate(Cadence), there.evaluate(Cadence)
+        assert (ours.unknown_rules, theirs.unknown_rules) == ({}, {})
+        assert {one.key: one for one in theirs.candidates} == {one.key: one for one in ours.candidates}
+        firing = [one for one in ours.candidates if one.verdict is Verdict.breach]
+        assert firing
+        for one in firing:
+            assert there.evidence_of(one).rows == here.evidence_of(one).rows
 
 
 def test_status_reads_the_published_views(settings: Settings) -> None:
