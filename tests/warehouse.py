@@ -163,6 +163,8 @@ class CompiledMarts:
 
 def _statements(node: dict[str, Any]) -> list[str]:
     relation = node["relation_name"]
+    if node["config"]["materialized"] == "ephemeral":
+        return []  # a part of what reads it
     if node["resource_type"] == "seed":
         return [f"create table {relation} as {seed_query(node)}"]
     kind = "view" if node["config"]["materialized"] == "view" else "table"
