@@ -226,7 +226,7 @@ class PostgresTarget(Target):
         """Of schemas and of dbt's helping tables too, and of sessions."""
         schemas = self.server.execute(
             "select 'schema ' || nspname from pg_namespace where nspname !~ "
-            "'^(raw|ops|public|information_schema|pg_(catalog|toast)|(gen_[ab]_)?(marts|reviews|compat)"
+            "'^(raw|ops|public|information_schema|pg_(catalog|toast)|(gen_[ab]_)?(marts|reviews|alerts|compat)"
             "|gen_[ab]_(kept|intermediate|staging)|pg_(toast_)?temp_[0-9]+)$'",
             self.database,
         )
