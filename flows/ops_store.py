@@ -40,6 +40,7 @@ from sqlalchemy.pool import NullPool
 from flows.errors import AlmanacError, Busy
 from flows.ops_alerts import AlertTables
 from flows.ops_deliveries import DeliveryTables
+from flows.ops_probes import ProbeTables
 from flows.redaction import redact
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ publications = Table(
 deliveries = DeliveryTables(metadata)
 # since version 3
 alerting = AlertTables(metadata)
+probing = ProbeTables(metadata)
 
 WRITER = "data"
 # Its row's lock is the right to move the states of alerts; its token counts the evaluations.

@@ -11,16 +11,14 @@ from collections.abc import Iterator
 from email.errors import MessageError
 from email.headerregistry import Address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from flows.checked_yaml import Mistake, mistakes_of, read_yaml
 from flows.errors import UsageError
 from flows.review_scopes import Kind, Scope, parse_scope
-
-LARGEST_FILE = 1_000_000  # bytes
 
 _LOCAL = re.compile(r"[^\s\x00-\x1f\x7f@,;:<>()\[\]\\\"]{1,64}")
 _DOMAIN = re.compile(
@@ -131,50 +129,18 @@ class Recipients(_Part):
 
 def load_recipients(path: Path) -> Recipients:
     """Read the file. Raises UsageError that names each mistake with its line."""
+    file = read_yaml(path, name="recipients file", setting="ALMANAC_RECIPIENTS")
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-        if len(content) > LARGEST_FILE:
-            raise UsageError(
-                f"{path} is larger than {LARGEST_FILE:,} bytes. Divide it, or look what is in it."
-            )
-        text = content.decode("utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"The recipients file {path} cannot be read: {error.strerror}. Correct ALMANAC_RECIPIENTS."
-        ) from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: byte {error.start} is not UTF-8. Save the file as UTF-8.") from None
-    try:
-        node = yaml.compose(text, Loader=_StrictLoader)
-        data = yaml.load(text, Loader=_StrictLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        raise UsageError(f"{path}{line}: not YAML as expected: {problem}.") from None
-    except RecursionError:
-        raise UsageError(f"{path}: nested too deeply.") from None
-    try:
-        recipients = Recipients.model_validate(data)
+        recipients = Recipients.model_validate(file.data)
         wrong = list(_named_twice(recipients))
     except ValidationError as error:
-        wrong = [
-            (detail["loc"], _PROBLEMS.get(detail["type"]) or detail["msg"].removeprefix("Value error, "))
-            for detail in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-    if not wrong:
-        return recipients
-    lines = [
-        f"  line {_line_of(node, place)}: {'.'.join(str(part) for part in place) or 'the file'}: {problem}"
-        for place, problem in wrong
-    ]
-    raise UsageError(
-        f"The recipients file {path} is wrong.\n" + "\n".join(lines) + "\nCorrect it; nothing was sent."
-    )
+        wrong = mistakes_of(error, _PROBLEMS)
+    if wrong:
+        raise file.refusal(wrong, "nothing was sent")
+    return recipients
 
 
-def _named_twice(recipients: Recipients) -> Iterator[tuple[tuple[int | str, ...], str]]:
+def _named_twice(recipients: Recipients) -> Iterator[Mistake]:
     """Where somebody would get the same review a second time."""
     seen: set[tuple[str, str, str]] = set()
     for number, part in enumerate(recipients.reviews):
@@ -184,51 +150,3 @@ def _named_twice(recipients: Recipients) -> Iterator[tuple[tuple[int | str, ...]
                 place = ("reviews", number, "to", position)
                 yield place, f"{address} would get the {kind} review of {scope} twice"
             seen |= keys
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Lists, mappings, texts and null: no aliases, which multiply, no tags, and no key twice."""
-
-    # a text stays one, whether it looks like a date, a number or a yes
-    yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        mark: Any = event.start_mark
-        if isinstance(event, yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not taken", mark)
-        if event.tag is not None:
-            raise yaml.composer.ComposerError(None, None, "tags (!name) are not taken", mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a list or mapping is no name of a setting", key.start_mark
-                )
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{str(key.value)[:40]!r} is here twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """The line, from 1, of the deepest part of a location that is there."""
-    line = node.start_mark.line + 1 if node else 1
-    for part in location:
-        found = None
-        if isinstance(node, yaml.MappingNode):
-            found = next(((key, value) for key, value in node.value if key.value == part), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            found = (node.value[part], node.value[part])
-        if found is None:
-            break
-        line, node = found[0].start_mark.line + 1, found[1]
-    return line
