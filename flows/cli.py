@@ -198,6 +198,7 @@ def land(as_of: AsOf = None, source: Source = None, accept_deletes: AcceptDelete
             retention_days=settings.source_retention_days,
             lookback_days=settings.lookback_days,
             before_commit=run.require_current,
+            ops_store=run.store,
         )
     typer.echo(f"{settings.landing_path}: {report}")
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows import landing_changes, landing_closure, landing_sql, landing_store, version_history
+from flows import land_probes, landing_changes, landing_closure, landing_sql, landing_store, version_history
 from flows.errors import LandError
 from flows.failpoints import failpoint
 from flows.landing_folder import FolderSource
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from flows.landing_postgres import Staging
+    from flows.ops_store import OpsStore
     from flows.source_postgres import PostgresSource
 
 __all__ = ["DayRange", "LandError", "LandReport", "LandingBusy", "TableCount", "land", "land_folder"]
@@ -82,6 +83,8 @@ class LandReport:
     notes: tuple[str, ...]
     # Bytes of the files, or of text that the database sent.
     bytes_read: int
+    # Health probes that are new.
+    probes_landed: int = 0
 
     def __str__(self) -> str:
         compared = "every day inside the retention" if self.is_full_comparison else "recent days"
@@ -91,6 +94,8 @@ class LandReport:
             f"{self.bytes_read:,} bytes read; {len(self.touched_days):,} days are to be rebuilt",
         ]
         lines += [f"  {table}" for table in self.tables]
+        if self.probes_landed:
+            lines.append(f"  {self.probes_landed:,} new health probes")
         lines += [f"  note: {note}" for note in self.notes]
         if self.unusable_numbers:
             lines.append(
@@ -147,6 +152,7 @@ def land(
     recalculate: DayRange | None = None,
     is_small: bool = False,
     before_commit: Callable[[], None] = lambda: None,
+    ops_store: "OpsStore | None" = None,
 ) -> LandReport:
     """Bring schema `raw` to what the source holds, or raise LandError and land nothing.
 
@@ -154,6 +160,7 @@ def land(
     `retention_days` is how long the source keeps its rows, `lookback_days` how far back a database is
     compared every time; `recalculate` are days that are copied whatever their fingerprints say. A small
     landing of a database compares no more than those days, also when everything is due to be compared.
+    The new probes of `ops_store` and its maintenance windows are copied with it.
     What `before_commit` raises undoes the landing.
     """
     if as_of.tzinfo is not None:
@@ -168,6 +175,7 @@ def land(
         is_small,
         progress,
         before_commit,
+        ops_store,
     )
     failpoint("land.before_opening")
     if isinstance(source, PostgresUrl):
@@ -189,6 +197,7 @@ class _Request:
     is_small: bool
     progress: Progress
     before_commit: Callable[[], None]
+    ops_store: "OpsStore | None"
 
     def begin(self, connection: "DuckDBPyConnection", kind: SourceKind) -> Scope:
         landing_store.prepare(connection)
@@ -361,6 +370,12 @@ def _finish(
         landing_closure.touch_all(connection, number)
     else:
         landing_closure.touch_changed(connection, number)
+    probes_landed = 0
+    if request.ops_store is not None:
+        probes_landed = land_probes.copy(connection, request.ops_store)
+        land_probes.touch(
+            connection, number, as_of=scope.as_of, previous_as_of=previous[0] if previous else None
+        )
     connection.execute(
         "insert into raw.landings values (?, ?, ?, ?)", [number, scope.as_of, kind, scope.is_full]
     )
@@ -383,6 +398,7 @@ def _finish(
         touched_days=landing_closure.touched_days(connection, number),
         notes=tuple(notes),
         bytes_read=bytes_read,
+        probes_landed=probes_landed,
     )
 
 

@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
+# What is copied from the ops store (flows/land_probes.py). There after every landing: models read it.
+OPS_TABLES = {
+    "health_probes": "probe_id bigint, component varchar, checked_at timestamp, verdict varchar, "
+    "latency_ms decimal(18, 3), reason varchar, is_required boolean, interval_seconds bigint",
+    "maintenance_windows": "window_id bigint, component varchar, starts_at timestamp, ends_at timestamp, "
+    "owner varchar, reason varchar, created_at timestamp",
+    # one row: the last probe that was copied, and what is added to the ids of its store
+    "landed_probes": "probe_id bigint, component varchar, checked_at timestamp, added_to_ids bigint",
+}
+
+
 class LandingBusy(Busy, LandError):
     """Another process or connection has the landing database open."""
 
@@ -130,6 +141,8 @@ def prepare(connection: DuckDBPyConnection) -> None:
     connection.execute(f"create table if not exists raw.landing_findings ({landing_sql.FINDINGS_COLUMNS})")
     connection.execute("create table if not exists raw.touched_days (landing_number bigint, day date)")
     connection.execute("create table if not exists raw.related_days (day date, related_day date)")
+    for name, columns_of in OPS_TABLES.items():
+        connection.execute(f"create table if not exists raw.{name} ({columns_of})")
     for table in TABLES:
         columns = landing_sql.raw_columns(table)
         described = ", ".join(f"{name} {sql_type}" for name, sql_type in columns.items())

@@ -1,7 +1,8 @@
 """Copy what has landed into the warehouse's PostgreSQL: schema raw, in one transaction, only what changed.
 
 The landing database stays the one memory of the source. Its tables of rows by day are copied by day, the
-days that were landed again since the mirror's own last landing; the other tables are small and copied whole.
+days that were landed again since the mirror's own last landing. Probes, which only become more, are copied by
+key. The other tables are small and copied whole.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.errors import AlmanacError
 from flows.failpoints import failpoint
+from flows.land_probes import LATE_PROBES
 from flows.progress import Progress, SilentProgress
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ _TYPES = {
     "BIGINT": "bigint",
     "INTEGER": "integer",
     "DECIMAL(28,8)": "numeric(28, 8)",
+    "DECIMAL(18,3)": "numeric(18, 3)",
     "BOOLEAN": "boolean",
     "TIMESTAMP": "timestamp",
     "DATE": "date",
@@ -49,7 +52,11 @@ _INDEXED = {
     "credit_transactions": ("created_at", "team_id", "job_id"),
     "job_cost_summaries": ("job_id",),
     "related_days": ("day", "related_day"),
+    "health_probes": ("checked_at", "probe_id"),
 }
+
+# Rows are only ever added, under growing keys but for some that are late.
+_GROWING = {"health_probes": ("probe_id", LATE_PROBES)}
 
 
 class MirrorError(AlmanacError):
@@ -177,6 +184,8 @@ class _Mirror:
             for table in _ordered(columns):
                 if table in _DAY_TABLES and days is not None:
                     copied = self._copy_days(table, columns[table], days)
+                elif table in _GROWING and days is not None and table not in self._grown:
+                    copied = self._copy_growth(table, columns[table])
                 else:
                     copied = self._copy_whole(table, columns[table])
                 rows += copied
@@ -262,6 +271,13 @@ class _Mirror:
         for condition in conditions:
             self._execute(f"delete from raw.{table} where {condition}")
         return sum(self._copy(table, columns, f"where {condition}") for condition in conditions)
+
+    def _copy_growth(self, table: str, columns: Iterable[str]) -> int:
+        key, late = _GROWING[table]
+        row = self._connection.execute(f"select max({key}) from raw.{table}".encode()).fetchone()
+        condition = f"where {key} > {row[0] - late}" if row and row[0] is not None else ""
+        self._execute(f"delete from raw.{table} {condition}")
+        return self._copy(table, columns, condition)
 
     def _copy_whole(self, table: str, columns: Iterable[str]) -> int:
         # delete and not truncate, which would wait for every reader; an empty table has nothing to delete

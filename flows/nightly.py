@@ -110,6 +110,7 @@ def land_step(night: Night, *, recalculate: DayRange | None = None) -> None:
         lookback_days=night.settings.lookback_days,
         recalculate=recalculate,
         before_commit=night.run.require_current,
+        ops_store=night.run.store,
     )
 
 

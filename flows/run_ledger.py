@@ -71,6 +71,11 @@ class ClaimedRun:
         self._as_of = as_of
         self._lease = lease
 
+    @property
+    def store(self) -> OpsStore:
+        """The ops store that lists the run."""
+        return self._store
+
     def phase(self, name: str) -> None:
         """Begin a step: note its name. Raises Fenced when a newer run took over."""
         with self._store.transaction() as connection:

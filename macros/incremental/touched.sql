@@ -40,6 +40,30 @@
     {%- endif -%}
 {%- endmacro -%}
 
+{#-
+    Condition that lets an engine skip most of what no touched day, week or month needs: a UTC timestamp lies in
+    one, or less than 34 hours before it (two days, less the 14 hours that a zone may be ahead), or a day after.
+-#}
+{%- macro is_near_touched(utc_timestamp, kind) -%}
+    {%- if not is_partial() -%}
+        true
+    {%- elif not var('touched')[kind] -%}
+        false
+    {%- else -%}
+        (
+            {%- for first, end in var('touched')[kind] %}
+            (
+                {{ utc_timestamp }} >= cast('{{ first }}' as timestamp) - interval '2 days'
+                {%- if end %}
+                and {{ utc_timestamp }} < cast('{{ end }}' as timestamp) + interval '1 day'
+                {%- endif %}
+            )
+            {%- if not loop.last %} or {%- endif %}
+            {%- endfor %}
+        )
+    {%- endif -%}
+{%- endmacro -%}
+
 {#- Makes a model incremental: touched values of `column` are replaced whole. -#}
 {%- macro replaced_when_touched(column, kind) -%}
     {{ config(

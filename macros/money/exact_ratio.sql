@@ -42,6 +42,16 @@
     {{ exact_ratio(numerator, denominator, 3, 18) }}
 {%- endmacro -%}
 
+{#- Seconds to the microsecond from whole microseconds, exact. -#}
+{%- macro exact_seconds(microseconds) -%}
+    cast(cast({{ microseconds }} as numeric(20, 0)) * cast(0.000001 as numeric(7, 6)) as numeric(18, 6))
+{%- endmacro -%}
+
+{#- Milliseconds to three places from microseconds, rounded half away from zero. -#}
+{%- macro milliseconds_from_microseconds(microseconds) -%}
+    cast(cast({{ microseconds }} as numeric(20, 2)) * cast(0.001 as numeric(4, 3)) as numeric(18, 3))
+{%- endmacro -%}
+
 {#- Seconds to the millisecond from microseconds, rounded half away from zero. -#}
 {%- macro seconds_from_microseconds(microseconds) -%}
     cast(cast({{ microseconds }} as numeric(20, 2)) * cast(0.000001 as numeric(7, 6)) as numeric(18, 3))
