@@ -1,8 +1,8 @@
 """Landing of health: the new probes of the ops store and its maintenance windows, into schema `raw`.
 
-Part of the landing's own transaction, so a landing that is killed or repeated loses and doubles nothing. Probes
-are copied on from the last one that was; a store that was made anew, or restored, begins to count again, so its
-ids are moved behind those that are landed.
+Part of the landing's own transaction, so a landing that is killed or repeated loses and doubles nothing.
+Probes are copied on from the last one that was; a store that was made anew, or restored, begins to count
+again, so its ids are moved behind those that are landed.
 """
 
 from __future__ import annotations
@@ -159,8 +159,9 @@ def _copy_windows(connection: DuckDBPyConnection, store: OpsStore) -> None:
     from flows.ops_store import probing
 
     windows = probing.maintenance_windows
+    query = select(*(windows.c[name] for name in _WINDOWS)).order_by(windows.c.window_id)
     with store.transaction() as ops:
-        rows = ops.execute(select(*(windows.c[name] for name in _WINDOWS)).order_by(windows.c.window_id)).all()
+        rows = ops.execute(query).all()
     connection.execute("delete from raw.maintenance_windows")
     if rows:
         marks = ", ".join("?" for _ in _WINDOWS)
@@ -184,7 +185,9 @@ select unnest([cast(checked_at as date), cast(checked_at + interval 1 day as dat
 from new_probes where checked_at < $as_of
 union
 select cast(unnest(generate_series(
-  date_trunc('day', min(new_probes.checked_at)), coalesce(min(first_probes.checked_at), $as_of), interval 1 day
+  date_trunc('day', min(new_probes.checked_at)),
+  coalesce(min(first_probes.checked_at), $as_of),
+  interval 1 day
 )) as date)
 from new_probes left join first_probes on first_probes.component = new_probes.component
 where new_probes.checked_at >= timestamp '1970-01-01' and new_probes.checked_at < $as_of
