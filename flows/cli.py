@@ -17,6 +17,7 @@ import typer
 from flows import PROJECT_DIR
 from flows.cli_alerts import alerts_app
 from flows.cli_context import AsOf, context, moment_of, progress_now, settings_now, writing
+from flows.cli_health import maintenance_app, probe
 from flows.cli_reviews import review_app
 from flows.errors import AlmanacError, UsageError
 
@@ -58,6 +59,8 @@ app = typer.Typer(
 )
 app.add_typer(review_app, name="review")
 app.add_typer(alerts_app, name="alerts")
+app.command()(probe)
+app.add_typer(maintenance_app, name="maintenance")
 
 
 class QueryFormat(StrEnum):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli_context import AsOf, moment_of, progress_now, settings_now
-from flows.errors import UsageError
+from flows.cli_context import AsOf, moment_of, progress_now, settings_now, user_name
 
 if TYPE_CHECKING:
     from flows.settings import Settings
@@ -84,7 +82,7 @@ def silence(
         rule=rule,
         scope_kind=kind or None,
         scope_id=scope_id if colon else None,
-        owner=who or _user(),
+        owner=who or user_name(),
         reason=reason,
         hours=hours,
         now=moment_of(None),
@@ -116,7 +114,7 @@ def ack(incident: Incident, who: Who = None) -> None:
     from flows.alert_silences import acknowledge
     from flows.ops_store import open_ops_store
 
-    acknowledge(open_ops_store(settings_now()), incident, who or _user(), moment_of(None))
+    acknowledge(open_ops_store(settings_now()), incident, who or user_name(), moment_of(None))
 
 
 @alerts_app.command()
@@ -125,7 +123,7 @@ def close(incident: Incident, why: Annotated[str, typer.Option(help="Why.")], wh
     from flows.alert_silences import close as close_incident
     from flows.ops_store import open_ops_store
 
-    close_incident(open_ops_store(settings_now()), incident, who or _user(), why, moment_of(None))
+    close_incident(open_ops_store(settings_now()), incident, who or user_name(), why, moment_of(None))
 
 
 @alerts_app.command()
@@ -157,10 +155,3 @@ def _source(settings: Settings, option: str | None) -> SourceLocation:
     from flows.nightly import source_of
 
     return source_of(settings, option)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        raise UsageError("Say who you are: --by NAME.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,16 @@ def moment_of(as_of: str | None) -> datetime:
     if as_of is None:
         return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     return parse_as_of(as_of)
+
+
+def user_name() -> str:
+    """Who gives the command, when they do not say."""
+    from flows.errors import UsageError
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        raise UsageError("Say who you are: --by NAME.") from None
 
 
 @contextmanager

@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     # the mail server; it may hold a password
     smtp_url: str | None = Field(default=None, repr=False)
     smtp_ca_file: Path | None = None
+    # which components are probed, and how; without it none is
+    probes: Path | None = None
     # signs the links by which people unsubscribe
     link_secret: str | None = Field(default=None, repr=False, min_length=32)
     # a run that gives no sign of life for so long has lost its turn; it gives one every sixth of it
@@ -82,7 +84,7 @@ class Settings(BaseSettings):
             )
         return line
 
-    @field_validator("recipients", "smtp_ca_file")
+    @field_validator("recipients", "smtp_ca_file", "probes")
     @classmethod
     def _is_an_absolute_file(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()
