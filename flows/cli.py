@@ -268,16 +268,18 @@ def status(
     as_of: AsOf = None,
     output_format: Annotated[StatusFormat, typer.Option("--format")] = StatusFormat.text,
 ) -> None:
-    """Is it fresh: what is published, and how old it is.
+    """Is it fresh: what is published, how old it is, and whether probes and alert checks still run.
 
-    Exits 1 when nothing is published, or when it is older than 26 hours.
+    Exits 1 when nothing is published, when the last good night is older than 26 hours, when a configured
+    component has no fresh probe, or when checks between nights have stopped: a dead man's switch, to be run
+    by something else than what runs the nights.
     """
     now = moment_of(as_of)
     from flows.status import as_json, as_text, read_status
 
     result = read_status(settings_now(), now=now)
     typer.echo(as_json(result) if output_format is StatusFormat.json else as_text(result))
-    if result.is_stale:
+    if result.problems:
         raise typer.Exit(1)
 
 

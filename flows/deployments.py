@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from flows.doctor import masked
 from flows.errors import AlmanacError, Busy, UsageError
+from flows.probe_config import load_probes
 from flows.run_ledger import claimed_run
 from flows.settings import Settings, hand_down
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"  # Prefect's API and page ask nobody for a password
 SERVER_SECONDS = 120  # that a server may take to answer: it may be starting, and migrating its database
 STOP_SECONDS = 15  # that our server may take to end
+# as prefect_flows names them
+FLOW_NAMES = ["nightly", "recalculate", "weekly-review", "monthly-review", "alert-check", "probe"]
 TIED_CHILD = Path(__file__).with_name("tied_child.py")
 
 
@@ -61,9 +64,9 @@ def schedule(settings: Settings, *, with_server: bool) -> None:
 
 
 def deployments(settings: Settings) -> list[RunnerDeployment]:
-    """The flows as people find them in Prefect: night and reviews by cron in UTC, others on demand."""
+    """The flows as people find them in Prefect: night, reviews, checks and probes by time."""
     from prefect.deployments.runner import RunnerDeployment
-    from prefect.schedules import Cron
+    from prefect.schedules import Cron, Interval
     from prefect.types.entrypoint import EntrypointType
 
     from flows import prefect_flows
@@ -100,6 +103,26 @@ def deployments(settings: Settings) -> list[RunnerDeployment]:
             entrypoint_type=EntrypointType.MODULE_PATH,
             description="Rebuild days from the source and report what changed.",
         ),
+        RunnerDeployment.from_flow(
+            prefect_flows.alert_check,
+            name="alert-check",
+            schedule=Cron(settings.alert_cron, timezone="UTC"),
+            entrypoint_type=EntrypointType.MODULE_PATH,
+            description="Land the newest days, ask the rules of the alerts, tell what changed.",
+        ),
+        *(
+            []
+            if settings.probes is None
+            else [
+                RunnerDeployment.from_flow(
+                    prefect_flows.probe,
+                    name="probe",
+                    schedule=Interval(load_probes(settings.probes).interval_seconds, timezone="UTC"),
+                    entrypoint_type=EntrypointType.MODULE_PATH,
+                    description="Probe every component once.",
+                )
+            ]
+        ),
     ]
 
 
@@ -119,9 +142,7 @@ def _end_dead_runs(settings: Settings) -> None:
     from prefect.client.schemas.objects import StateType
     from prefect.states import Crashed
 
-    flows = filters.FlowFilter(
-        name=filters.FlowFilterName(any_=["nightly", "recalculate", "weekly-review", "monthly-review"])
-    )
+    flows = filters.FlowFilter(name=filters.FlowFilterName(any_=FLOW_NAMES))
     running = filters.FlowRunFilter(
         state=filters.FlowRunFilterState(
             type=filters.FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.CANCELLING])

@@ -30,7 +30,9 @@ from flows.scheduled_runs import (
     ReviewWish,
     as_markdown,
     reason,
+    run_check,
     run_nightly,
+    run_probe,
     run_recalculate,
     run_reviews,
 )
@@ -103,6 +105,18 @@ def monthly_review() -> State[Any]:
     return _shown("monthly-review", run_reviews(wish, progress=_progress()))
 
 
+@flow(name="alert-check", flow_run_name=_run_name, persist_result=False)
+def alert_check() -> State[Any]:
+    """Land the newest days, ask every rule, tell what changed."""
+    return _state(run_check(datetime.now(UTC), progress=_progress()))
+
+
+@flow(name="probe", flow_run_name=_run_name, persist_result=False)
+def probe() -> State[Any]:
+    """Probe every component once; ask the rules when something is not up or has just come back."""
+    return _state(run_probe(datetime.now(UTC), progress=_progress()))
+
+
 def as_task(step: Step, night: Night) -> None:
     """Run one step as a task of its name; raises what the step raised."""
     raised: list[Exception] = []
@@ -157,6 +171,10 @@ def _shown(key: str, outcome: Outcome) -> State[Any]:
             key=f"{path.parent.parent.name}-review-{path.suffix.removeprefix('.')}",
             description="A review of the last complete period, on the machine that made it",
         )
+    return _state(outcome)
+
+
+def _state(outcome: Outcome) -> State[Any]:
     return _STATES[outcome.ending](name=outcome.ending.value, message=outcome.message)
 
 

@@ -157,6 +157,36 @@ def run_reviews(wish: ReviewWish, *, progress: Progress) -> Outcome:
     return _ended(work, wish.now)
 
 
+def run_check(now: datetime, *, progress: Progress) -> Outcome:
+    """Land the newest days, ask the rules of the alerts, tell what changed. Raises no Exception."""
+    from flows.alert_check import check
+
+    def work(attempt: _Attempt) -> Outcome:
+        settings = attempt.settings = load_settings()
+        as_of = _utc(now).replace(microsecond=0)
+        report = check(settings, source_of(settings), as_of=as_of, progress=progress)
+        lines = report.lines()
+        ending = Ending.DONE if report.is_good else Ending.FAILED
+        return Outcome(ending, "; ".join(redact(line) for line in lines), "\n".join(lines))
+
+    return _ended(work, now)
+
+
+def run_probe(now: datetime, *, progress: Progress) -> Outcome:
+    """Probe every component once. Raises no Exception; a component that is down is no failure of the run."""
+    from flows.probe_run import probe_once
+
+    def work(attempt: _Attempt) -> Outcome:
+        settings = attempt.settings = load_settings()
+        report = probe_once(
+            settings, now=_utc(now).replace(microsecond=0), ask_alerts=True, progress=progress
+        )
+        lines = [" ".join(line.split()) for line in report.lines()]
+        return Outcome(Ending.DONE, "; ".join(lines), "\n".join(lines))
+
+    return _ended(work, now)
+
+
 def _ended(work: Callable[[_Attempt], Outcome], now: datetime) -> Outcome:
     attempt = _Attempt()
     try:

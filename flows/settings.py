@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     nightly_cron: str = "30 2 * * *"
     weekly_review_cron: str = "0 6 * * 1"
     monthly_review_cron: str = "0 6 1 * *"
+    # of checks of the alerts between nights
+    alert_cron: str = "*/15 * * * *"
     # who gets which review; without it nothing is sent
     recipients: Path | None = None
     # the mail server; it may hold a password
@@ -74,7 +76,7 @@ class Settings(BaseSettings):
             raise ValueError("it must be a URL such as postgresql://user@host:5432/name")
         return url
 
-    @field_validator("nightly_cron", "weekly_review_cron", "monthly_review_cron")
+    @field_validator("nightly_cron", "weekly_review_cron", "monthly_review_cron", "alert_cron")
     @classmethod
     def _is_a_cron_line(cls, line: str) -> str:
         if not is_cron(line):

@@ -1,4 +1,4 @@
-"""`almanac status`: what is published, how far it reaches, and whether it is fresh."""
+"""`almanac status`: what is published, how far it reaches, and whether whoever watches is alive."""
 
 from __future__ import annotations
 
@@ -27,13 +27,25 @@ class Status:
     newest_call_at: datetime | None
     newest_transaction_at: datetime | None
     age_hours: float
+    # whether the last good night is too old
     is_stale: bool
+    newest_check_at: datetime | None
+    newest_probe_at: datetime | None
+    # of all components; null where nothing is probed
+    health: str | None
+    not_up: tuple[str, ...]
+    # what is too old, each with what to do; empty when all is well
+    problems: tuple[str, ...]
 
 
 def read_status(settings: Settings, *, now: datetime) -> Status:
-    """The published warehouse as it is at `now` (naive UTC)."""
+    """The published warehouse and the monitor as they are at `now` (naive UTC)."""
     import duckdb
 
+    from flows.liveness import read_liveness
+    from flows.probe_config import load_probes
+
+    probes = None if settings.probes is None else load_probes(settings.probes)
     warehouse = warehouse_name(settings)
     connection = open_warehouse(settings)
     try:
@@ -60,6 +72,12 @@ def read_status(settings: Settings, *, now: datetime) -> Status:
     if row is None or row[0] is None:
         raise AlmanacError(f"{warehouse} holds no day at all. Check the source, then run `almanac nightly`.")
     age = now - row[0]
+    is_stale = age > STALE_AFTER
+    liveness = read_liveness(settings, probes, now=now)
+    problems = list(liveness.problems)
+    if is_stale:
+        stale_hours = STALE_AFTER // timedelta(hours=1)
+        problems.insert(0, f"the last good night is older than {stale_hours} h; run `almanac nightly`")
     return Status(
         warehouse=warehouse,
         as_of=row[0],
@@ -69,7 +87,12 @@ def read_status(settings: Settings, *, now: datetime) -> Status:
         newest_call_at=row[4],
         newest_transaction_at=row[5],
         age_hours=round(age / timedelta(hours=1), 2),
-        is_stale=age > STALE_AFTER,
+        is_stale=is_stale,
+        newest_check_at=liveness.newest_check_at,
+        newest_probe_at=liveness.newest_probe_at,
+        health=liveness.health,
+        not_up=liveness.not_up,
+        problems=tuple(problems),
     )
 
 
@@ -82,8 +105,6 @@ def as_json(status: Status) -> str:
 
 
 def as_text(status: Status) -> str:
-    stale_hours = STALE_AFTER // timedelta(hours=1)
-    verdict = f"stale: older than {stale_hours} h; run `almanac nightly`" if status.is_stale else "fresh"
     lines = {
         "warehouse": status.warehouse,
         "as of": f"{status.as_of} UTC ({status.age_hours:.1f} h ago)",
@@ -91,8 +112,13 @@ def as_text(status: Status) -> str:
         "newest job": _instant(status.newest_job_at),
         "newest call": _instant(status.newest_call_at),
         "newest ledger row": _instant(status.newest_transaction_at),
-        "state": verdict,
     }
+    if status.newest_check_at is not None:
+        lines["newest alert check"] = _instant(status.newest_check_at)
+    if status.health is not None:
+        lines["newest probe"] = _instant(status.newest_probe_at)
+        lines["health"] = ": ".join([status.health, ", ".join(status.not_up)][: 2 if status.not_up else 1])
+    lines["state"] = f"\n{'':<19}".join(status.problems) or "fresh"
     return "\n".join(f"{name:<18} {value}" for name, value in lines.items())
 
 

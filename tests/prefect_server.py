@@ -31,6 +31,9 @@ BUSY_ANSWERS = 20
 ROWS = 40  # of each table; a night's time is dbt's own then
 AS_OF = "2026-08-03T00:00:00Z"  # after all of them
 
+# So that nothing that is scheduled comes in between.
+RARELY = "0 5 29 2 *"
+SELDOM_SECONDS = 3600
 # Of environments that people have; none of it may reach Prefect.
 MARKER = "m4rk3r-p4ssw0rd"
 
@@ -57,6 +60,8 @@ class Platform:
             "PYTHONPATH": str(ROOT),
             "ALMANAC_DATA_DIR": str(self.data_dir),
             "ALMANAC_SOURCE": str(self.source),
+            "ALMANAC_ALERT_CRON": RARELY,
+            "ALMANAC_PROBES": str(self.source.with_name("probes.yml")),
             "ALMANAC_WAREHOUSE_URL": f"postgresql://marts:{MARKER}@127.0.0.1:1/marts",
             "PREFECT_HOME": str(self.prefect_home),
             "PREFECT_API_URL": self.api_url,
@@ -88,6 +93,9 @@ def make_platform(folder: Path, *, database_url: str = "") -> Platform:
     """A platform below the folder, for a server on a port that is free now."""
     api_url = f"http://127.0.0.1:{free_port()}/api"
     source = _copy_of_the_tape(folder / "source")
+    source.with_name("probes.yml").write_text(
+        f"interval_seconds: {SELDOM_SECONDS}\ncomponents:\n- {{name: nobody_there, url: 'http://127.0.0.1:9/'}}\n"
+    )
     return Platform(source, folder / "data", folder / "home", api_url, database_url)
 
 

@@ -189,7 +189,7 @@ def test_status_says_how_far_the_warehouse_reaches(data_dir: Path) -> None:
 def test_status_of_a_stale_warehouse_exits_1(data_dir: Path) -> None:
     run = almanac("status", "--as-of", "2026-11-24T04:00:01", data_dir=data_dir)
     assert run.returncode == 1
-    assert "stale" in run.stdout
+    assert "the last good night is older than 26 h; run `almanac nightly`" in run.stdout
 
 
 def test_status_of_an_older_moment_is_not_stale(data_dir: Path) -> None:

@@ -17,7 +17,9 @@ from tests.postgres_server import PostgresServer
 from tests.prefect_server import (
     AS_OF,
     MARKER,
+    RARELY,
     RUN_SECONDS,
+    SELDOM_SECONDS,
     START_SECONDS,
     Platform,
     Prefect,
@@ -115,6 +117,18 @@ def test_a_night_is_completed_with_its_steps_its_page_and_its_numbers(
     page = prefect.artifacts(run)["nightly"]
     for words in ("as of 2026-08-03", "llm_calls", "checks hold", "days", str(platform.data_dir)):
         assert words in page
+
+
+def test_checks_and_probes_are_scheduled_and_say_what_they_found(prefect: Prefect) -> None:
+    (schedule,) = prefect.deployment("alert-check")["schedules"]
+    assert schedule["schedule"]["cron"] == RARELY
+    (schedule,) = prefect.deployment("probe")["schedules"]
+    assert schedule["schedule"]["interval"] == SELDOM_SECONDS
+    run = prefect.run("alert-check")
+    assert "incidents opened" in run["state"]["message"]
+    run = prefect.run("probe")
+    assert run["state_name"] == "Completed"
+    assert "nobody_there down" in run["state"]["message"]
 
 
 def test_a_night_that_is_published_already_is_left_alone(prefect: Prefect, platform: Platform) -> None:

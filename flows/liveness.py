@@ -1,0 +1,82 @@
+"""Whether the monitor itself is alive: its last probe and its last check of the alerts, by the ops store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from flows.alert_rules import Cadence
+from flows.ops_store import OpsStore, alerting, open_ops_store
+from flows.probe_records import is_fresh, latest
+from flows.probe_results import Overall, ProbeVerdict, overall
+
+if TYPE_CHECKING:
+    from flows.probe_config import Probes
+    from flows.settings import Settings
+
+# Between two checks of the alerts, where they are made between nights at all: some are made hourly.
+CHECK_STALE_AFTER = timedelta(hours=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """Moments are naive UTC; what is not in use is None."""
+
+    newest_check_at: datetime | None
+    newest_probe_at: datetime | None
+    health: Overall | None
+    # components that are not up, each with its verdict
+    not_up: tuple[str, ...]
+    # what is wrong with the monitor, and what to do
+    problems: tuple[str, ...]
+
+
+def read_liveness(settings: Settings, probes: Probes | None, *, now: datetime) -> Liveness:
+    """What the ops store says at `now` of the probes that are configured, and of checks between nights."""
+    if settings.target == "duckdb" and not settings.ops_path.exists():
+        newest_check, seen = None, {}
+    else:
+        store = open_ops_store(settings)
+        newest_check = _newest_check(store)
+        seen = {result.component: (at, result, seconds) for at, result, seconds in latest(store)}
+    problems = []
+    if newest_check is not None and now - newest_check > CHECK_STALE_AFTER:
+        problems.append(
+            f"the alerts were last checked {newest_check} UTC, more than "
+            f"{CHECK_STALE_AFTER // timedelta(hours=1)} h ago; look at what runs `almanac alerts check`"
+        )
+    if probes is None:
+        return Liveness(newest_check, None, None, (), tuple(problems))
+    names = [component.name for component in probes.components]
+    moments = [seen[name][0] for name in names if name in seen]
+    old = [name for name in names if name not in seen or not is_fresh(seen[name][0], seen[name][2], now)]
+    if old:
+        problems.append(f"no fresh probe of {', '.join(old)}; look at what runs `almanac probe`")
+    fresh = [seen[name][1] for name in names if name not in old]
+    return Liveness(
+        newest_check,
+        max(moments, default=None),
+        # what nobody has looked at is not known, whatever the rest is
+        Overall.unknown if old else overall(fresh),
+        tuple(
+            f"{result.component} {result.verdict}"
+            for result in fresh
+            if result.verdict is not ProbeVerdict.up
+        ),
+        tuple(problems),
+    )
+
+
+def _newest_check(store: OpsStore) -> datetime | None:
+    """When the alerts were last evaluated, if ever between nights; a night evaluates both cadences."""
+    evaluations = alerting.evaluations
+    nights = select(evaluations.c.evaluated_at).where(evaluations.c.cadence == str(Cadence.night))
+    checks = select(func.max(evaluations.c.evaluated_at)).where(evaluations.c.cadence == str(Cadence.check))
+    with store.transaction() as connection:
+        if connection.scalar(checks.where(evaluations.c.evaluated_at.not_in(nights))) is None:
+            return None
+        newest: datetime | None = connection.scalar(checks)
+        return newest
