@@ -38,6 +38,7 @@ from reports.notice import Member, Notice
 
 MAX_NOTICES = 20  # of one evaluation; what is left goes into the last of them
 DIGEST = "digest"
+RECOVERED = "recovered"
 LISTED = 200  # members of a notice; critical ones are always listed, others beyond it counted
 # What was true so long before is recorded, and nobody is woken for it.
 OLDEST_NEWS = timedelta(hours=48)
@@ -312,7 +313,11 @@ class _Application:
             self._connection.execute(insert(incidents), batch)
         for step in steps:
             if "resolved" in step.changes:
-                values: dict[str, Any] = {"resolved_at": self._now, "resolution": "recovered"}
+                values: dict[str, Any] = {
+                    "resolved_at": self._now,
+                    "resolved_as_of": self._evaluation.as_of,
+                    "resolution": RECOVERED,
+                }
             elif (
                 step.candidate is not None
                 and step.candidate.verdict is Verdict.breach

@@ -105,7 +105,7 @@ def close(store: OpsStore, incident_id: str, who: str, why: str, now: datetime) 
         connection.execute(
             update(incidents)
             .where(incidents.c.incident_id == row.incident_id)
-            .values(resolved_at=now, resolution=reason)
+            .values(resolved_at=now, resolved_as_of=now, resolution=reason)
         )
         for state in connection.execute(select(states).where(states.c.incident_id == row.incident_id)).all():
             memory = replace(

@@ -190,8 +190,9 @@ STEPS = (
     BUILD,
     AUDIT,
     PUBLISH,
-    Step("review", review_step),
+    # before the reviews, which tell what the alerts of their period were
     Step("alert", alert_step),
+    Step("review", review_step),
     Step("deliver", deliver_step),
 )
 

@@ -55,6 +55,8 @@ class AlertTables:
             Column("opened_as_of", DateTime, nullable=False),
             Column("last_breach_at", DateTime, nullable=False),
             Column("resolved_at", DateTime),
+            # the moment of the data that resolved it; of whoever closed it, the same as resolved_at
+            Column("resolved_as_of", DateTime),
             # recovered, or the reason of whoever closed it
             Column("resolution", Text),
             Column("acknowledged_by", Text),

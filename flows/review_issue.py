@@ -37,6 +37,7 @@ from flows.reviews import (
     RenderedReview,
     draw_all,
     path_of,
+    recap_of,
     source_of_figures,
     write_documents,
 )
@@ -86,7 +87,9 @@ class Issuer:
         with contextlib.closing(open_warehouse(self.settings)) as connection:
             there = set(scopes_of(connection, kind, period))
             wanted = [scope for scope in scopes if scope in there]
-            reviews = list(read_reviews(connection, kind, period, wanted, source_of_figures(self.settings)))
+            source = source_of_figures(self.settings)
+            recap = recap_of(self.settings, connection, kind, period)
+            reviews = list(read_reviews(connection, kind, period, wanted, source, recap))
             orders: list[tuple[Order, Edition, Figures]] = []
             for scope, review in zip(wanted, reviews, strict=True):
                 if not review.verdict.has_activity and scope != PLATFORM and self._skips_quiet():

@@ -19,6 +19,7 @@ from flows.warehouse import Reader
 from reports import review as figures
 
 if TYPE_CHECKING:
+    from flows.alert_recap import Recap
     from reports.review import Provenance, Review
 
 Row = TypeVar("Row")
@@ -94,9 +95,14 @@ def scopes_of(connection: Reader, kind: Kind, period: Period) -> list[Scope]:
 
 
 def read_reviews(
-    connection: Reader, kind: Kind, period: Period, scopes: Sequence[Scope], source: Source
+    connection: Reader,
+    kind: Kind,
+    period: Period,
+    scopes: Sequence[Scope],
+    source: Source,
+    recap: Recap | None = None,
 ) -> Iterator[Review]:
-    """The reviews of some scopes in one period, in their order.
+    """The reviews of some scopes in one period, in their order; `recap` has the period's alerts.
 
     Raises AlmanacError, which names the periods there are, for a scope without a review of it.
     """
@@ -126,6 +132,7 @@ def read_reviews(
             credits=tuple(credits.get(scope, ())),
             freshness=rows["freshness"][scope][0],
             provenance=_provenance(kpis, source),
+            alerts=recap.of(scope) if recap else None,
             **{name: tuple(rows[name].get(scope, ())) for name, *_ in _LISTS if name != "kpis"},  # type: ignore[arg-type]
         )
         yield review

@@ -19,11 +19,12 @@ from flows.errors import AlmanacError
 from flows.failpoints import failpoint
 from flows.progress import Progress, SilentProgress
 from flows.review_documents import HTML, PARTS, PDF, Document, Documents, Order, make_documents
-from flows.review_reader import Source, read_reviews
+from flows.review_reader import Source, query, read_reviews
 from flows.review_scopes import Kind, Period, Scope, parse_scope
-from flows.warehouse import open_warehouse
+from flows.warehouse import Reader, open_warehouse
 
 if TYPE_CHECKING:
+    from flows.alert_recap import Recap
     from flows.settings import Settings
 
 FILE_DATES = "en-GB"  # of files; a recipient chooses their own
@@ -64,7 +65,8 @@ def render(
     Raises AlmanacError when any cannot be rendered whole, after the others are.
     """
     with contextlib.closing(open_warehouse(settings)) as connection:
-        reviews = list(read_reviews(connection, kind, period, scopes, source_of_figures(settings)))
+        recap = recap_of(settings, connection, kind, period)
+        reviews = list(read_reviews(connection, kind, period, scopes, source_of_figures(settings), recap))
     orders = [
         Order(review, str(scope), period.label, (FILE_DATES,))
         for scope, review in zip(scopes, reviews, strict=True)
@@ -111,6 +113,17 @@ def _draw(orders: Sequence[Order]) -> Iterable[Drawn]:
 
     for result in run_all(orders, make_documents):
         yield Drawn(result.job, result.value, result.error)
+
+
+def recap_of(settings: Settings, connection: Reader, kind: Kind, period: Period) -> Recap | None:
+    """The period's alerts; None where nothing was ever kept of any."""
+    from flows.alert_recap import Recap, rule_names
+    from flows.ops_store import open_ops_store
+
+    if settings.target == "duckdb" and not settings.ops_path.exists():
+        return None
+    rules = rule_names(query(connection, "select rule, title, for_tenants from warehouse.alerts.alert_rules"))
+    return Recap(open_ops_store(settings), kind, period, settings.reporting_timezone, rules)
 
 
 def source_of_figures(settings: Settings) -> Source:

@@ -30,6 +30,7 @@ _LONG_MONTHS = (
 )
 _COMPACT = ((Decimal("1e12"), "T"), (Decimal("1e9"), "B"), (Decimal("1e6"), "M"), (Decimal("1e3"), "k"))
 _ROUNDS_UP = Decimal("0.9995")  # from here on three figures say 1,000, which is one of the next unit
+_ALMOST_ALL = Decimal("0.00001")
 # From where a figure gives up digits that its place has no room for; the tables that come with a review keep
 # them. In a cell: cents, then all but three figures.
 WHOLE_DOLLARS_FROM, THREE_FIGURES_FROM = Decimal("1e4"), Decimal("1e6")
@@ -80,6 +81,13 @@ def _from(least: Decimal, value: Number, prefix: str = "") -> str | None:
 def percent(value: Number | None, places: int = 1, missing: str = MISSING) -> str:
     """A fraction as per cent: 0.043 is 4.3 %."""
     return missing if value is None else f"{_number(Decimal(value) * 100, places)}{THIN}%"
+
+
+def availability(value: Number | None, missing: str = MISSING) -> str:
+    """A share of time, 99.871 %; what is not all of it is never printed as 100."""
+    if value is not None and 1 - _ALMOST_ALL < value < 1:
+        value = 1 - _ALMOST_ALL
+    return percent(value, 3, missing)
 
 
 def signed_percent(value: Number | None, places: int = 1, missing: str = MISSING) -> str:
@@ -317,6 +325,7 @@ FILTERS = {
         average,
         compact,
         percent,
+        availability,
         signed_percent,
         signed_points,
         usd,

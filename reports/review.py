@@ -398,6 +398,67 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """One incident of the period, as it was when the period ended."""
+
+    incident_id: str
+    title: str
+    severity: str
+    scope_kind: str
+    scope_name: str
+    # moments of the data, naive UTC; ended_at None: still open when the period ended
+    began_at: datetime
+    ended_at: datetime | None
+    is_acknowledged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """What the alerts did in the period, as it was when the period ended."""
+
+    # naive UTC; None: the rules were asked all through the period
+    asked_since: datetime | None
+    opened_count: int
+    # of the period before; None where the rules were not asked all through it
+    previous_opened_count: int | None
+    ended_count: int
+    open_count: int
+    # opened by a rule and scope that had another one in this period or the one before
+    repeated_count: int
+    # ended without anybody having acknowledged them
+    ended_alone_count: int
+    # closed by hand with a reason that begins with "false alarm"
+    false_alarm_count: int
+    median_seconds: Decimal | None
+    # (system, usage or security, how many opened), the most first
+    families: tuple[tuple[str, int], ...]
+    # the most severe first, then the newest
+    incidents: tuple[IncidentRow, ...]
+    # incidents that are not listed
+    omitted_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class UptimeRow:
+    """A component's period, from its probes."""
+
+    list_position: int
+    component: str
+    is_required: bool
+    availability: Decimal | None
+    previous_availability: Decimal | None
+    down_seconds: Decimal
+    # not watched: neither up nor down
+    unknown_seconds: Decimal
+    maintenance_seconds: Decimal
+    latency_p95_ms: Decimal | None
+    incident_count: int
+    # the objective, as a share of the known time, and the seconds of downtime that it leaves
+    objective: Decimal
+    budget_seconds: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Edition:
     """Which issue of the review this is; a later one says what it replaces and why."""
 
@@ -451,3 +512,6 @@ class Review:
     provenance: Provenance
     edition: Edition = FIRST_EDITION
     part_rows: tuple[PartTotal, ...] = ()
+    # None: the rules were never asked in the period
+    alerts: Alerts | None = None
+    uptime: tuple[UptimeRow, ...] = ()

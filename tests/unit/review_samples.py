@@ -325,6 +325,65 @@ def sample(kind: str = "weekly", scope: str = "platform", name: str = "кома�
             r.PartTotal("job_type", name, D("9.30"), D("5.70"), 1400, 47, 320, 22, 563),
             r.PartTotal("model", name, None, D(0), 32, 3, None, None, None),
         ),
+        alerts=r.Alerts(
+            asked_since=None if kind == "weekly" else datetime(2026, 10, 5, 2, 30),
+            opened_count=11,
+            previous_opened_count=4 if kind == "weekly" else None,
+            ended_count=10,
+            open_count=2,
+            repeated_count=3,
+            ended_alone_count=8,
+            false_alarm_count=1,
+            median_seconds=D(18900),
+            families=(("usage", 7), ("system", 4)),
+            incidents=(
+                r.IncidentRow(
+                    "inc-20261118T120000-0a1b2c3d",
+                    "No credits remain",
+                    "critical",
+                    "team",
+                    name,
+                    datetime(2026, 11, 18, 12, 0),
+                    None,
+                    True,
+                ),
+                r.IncidentRow(
+                    "inc-20261117T003000-4e5f6a7b",
+                    "Jobs or calls fail too often",
+                    "warning",
+                    "platform" if is_platform else scope,
+                    name,
+                    datetime(2026, 11, 17, 0, 30),
+                    datetime(2026, 11, 17, 6, 0),
+                    False,
+                ),
+            ),
+            omitted_count=9,
+        ),
+        uptime=_uptime(kind) if is_platform else (),
+    )
+
+
+def _uptime(kind: str) -> tuple[r.UptimeRow, ...]:
+    known = D(604_800 if kind == "weekly" else 2_678_400)
+    return tuple(
+        r.UptimeRow(
+            place,
+            component,
+            is_required,
+            None if down is None else (known - D(down)) / known,
+            None if place == 2 else D("0.99871"),
+            D(down or 0),
+            D(0) if down is not None else known,
+            D(7200) if place == 1 else D(0),
+            None if down is None else D("81.4"),
+            0 if down is None else 2,
+            D("0.995"),
+            known * D("0.005"),
+        )
+        for place, (component, is_required, down) in enumerate(
+            (("database", True, "5400"), ("litellm_proxy", False, None)), 1
+        )
     )
 
 

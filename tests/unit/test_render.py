@@ -167,7 +167,13 @@ def figures_of(review: Review) -> set[str]:
                     formats.unit_usd,
                     formats.milliseconds,
                 ),
-                *(formats.seconds, formats.factor, formats.signed_count, formats.cell_usd),
+                *(
+                    formats.seconds,
+                    formats.factor,
+                    formats.signed_count,
+                    formats.cell_usd,
+                    formats.availability,
+                ),
             ):
                 printed.update(_NUMBER.findall(way(variant)))
             for unit in ("count", "usd"):
