@@ -1,6 +1,7 @@
 {#-
     Grain: one row per platform, organization and team that had a day without a job in the baseline's weeks:
-    the silence that it is in, if it is, with the jobs that those days usually have, and its longest before.
+    the silence that it is in, if it is, with the jobs that those days usually have; its longest before, and
+    the share of days before that were silent.
 -#}
 with
 
@@ -70,6 +71,18 @@ silences as (
 
 ),
 
+known as (
+
+    select
+        scope_kind,
+        scope_id,
+        count(*) as day_count
+
+    from daily
+    group by scope_kind, scope_id
+
+),
+
 final as (
 
     select
@@ -81,10 +94,21 @@ final as (
         ) as missed_jobs,
         max(
             case when silences.last_silent_date < moment.last_complete_date then silent_days end
-        ) as longest_silent_days
+        ) as longest_silent_days,
+        {{ exact_ratio(
+            "sum(case when silences.last_silent_date < moment.last_complete_date then silent_days else 0 end)",
+            'max(known.day_count)',
+            8
+        ) }} as silent_share
 
     from silences
     cross join moment
+
+    inner join known
+        on
+            silences.scope_kind = known.scope_kind
+            and silences.scope_id = known.scope_id
+
     group by silences.scope_kind, silences.scope_id
 
 )

@@ -22,8 +22,17 @@ final as (
     select
         of_day.*,
         coalesce(silences.silent_days, 0) as silent_days,
-        coalesce(silences.missed_jobs, 0) >= {{ var('alert_silence_jobs') }}
-        and silences.silent_days > coalesce(silences.longest_silent_days, 0) as is_silent,
+        coalesce(silences.silent_days, 0) > coalesce(silences.longest_silent_days, 0)
+        and (
+            silences.missed_jobs >= {{ var('alert_silence_jobs') }}
+            -- two days in a row without a job say more of a scope that hardly ever has one
+            or (
+                silences.missed_jobs >= {{ var('alert_rare_silence_jobs') }}
+                and silences.silent_days >= 2
+                and of_day.day_count >= {{ var('alert_baseline_days') }}
+                and silences.silent_share <= cast({{ var('alert_rare_silence_share') }} as numeric(4, 3))
+            )
+        ) as is_silent,
         of_day.usual_value >= {{ var('alert_traffic_drop_floor_jobs') }}
         and of_day.distance > of_day.largest_usual_distance as has_fallen,
         case
