@@ -179,20 +179,21 @@ def report(results: Sequence[Measured], source: str) -> str:
         raw.append(
             [
                 "- peak memory of all its processes, MB",
-                *(_mega(max(one.peak_bytes.values())) for one in watched),
+                *(mega(max(one.peak_bytes.values())) for one in watched),
             ]
         )
         raw.append(
-            ["- the same while landing, MB", *(_mega(one.peak_bytes.get("land", 0)) for one in watched)]
+            ["- the same while landing, MB", *(mega(one.peak_bytes.get("land", 0)) for one in watched)]
         )
         if source == "postgresql":
-            read = [_mega(result.read_bytes[name]) for result in results]
+            read = [mega(result.read_bytes[name]) for result in results]
             raw.append(["- pages read by the source's server, MB", *read])
     raw.append([f"{PAGE}, s", *(f"{seconds:.1f}" for seconds in page)])
     raw.append([f"{HAND}, s", *(f"{seconds:.1f}" for seconds in hand)])
     sizes = [f"{result.calls:,} calls" for result in results]
+    measured = f"source: {source}; {LATE_CHANGES:,} late changes and {CALLS_PER_DAY:,} new calls"
     return "\n".join(
-        [_facts(source), "", *_table(["ratio", *sizes], ratios), "", *_table(["figure", *sizes], raw)]
+        [facts(measured), "", *table(["ratio", *sizes], ratios), "", *table(["figure", *sizes], raw)]
     )
 
 
@@ -200,23 +201,25 @@ def _ratios(dividends: Sequence[float], divisors: Sequence[float]) -> list[str]:
     return [f"{one / other:.2f}" for one, other in zip(dividends, divisors, strict=True)]
 
 
-def _mega(size: int) -> str:
+def mega(size: int) -> str:
+    """Bytes as megabytes."""
     return f"{size / 1e6:,.0f}"
 
 
-def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+def table(header: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a Markdown table whose columns but the first are numbers."""
     lines = [header, ["---", *("---:" for _ in header[1:])], *rows]
     return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
-def _facts(source: str) -> str:
+def facts(measured: str) -> str:
+    """The day, the machine, the versions and what was measured, as one line."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     versions = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "dbt-core", "dbt-duckdb"))
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {memory:.0f} GiB, {machine.machine()}, "
         f"{machine.system()} {machine.release()}, Python {machine.python_version()}, {versions}, "
-        f"{find_binaries()}; source: {source}; "
-        f"{LATE_CHANGES:,} late changes and {CALLS_PER_DAY:,} new calls; "
+        f"{find_binaries()}; {measured}; "
         f"load before the start {os.getloadavg()[0]:.1f}."
     )
 

@@ -1,4 +1,4 @@
-"""Run one `almanac` command and watch it from outside: seconds of each step, memory and processor time."""
+"""Run one command and watch it from outside: seconds, memory, processor time, and an `almanac`'s steps."""
 
 import os
 import resource
@@ -31,7 +31,20 @@ class Watched:
 
 def watch(arguments: list[str], *, data_dir: Path, environment: dict[str, str]) -> Watched:
     """Run `almanac` with a data folder of its own; RuntimeError with the end of its story when it fails."""
-    story = data_dir.with_suffix(".log")
+    command = [str(ALMANAC), "--quiet", "--data-dir", str(data_dir), *arguments]
+    return watch_command(
+        command, story=data_dir.with_suffix(".log"), environment=environment, data_dir=data_dir
+    )
+
+
+def watch_command(
+    command: list[str],
+    *,
+    story: Path,
+    environment: dict[str, str] | None = None,
+    data_dir: Path | None = None,
+) -> Watched:
+    """Run any command, its output into the file `story`; RuntimeError with the end of that when it fails."""
     # Nothing of the caller's own settings or .env reaches a measured run.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ALMANAC_")}
     watched = Watched()
@@ -39,8 +52,8 @@ def watch(arguments: list[str], *, data_dir: Path, environment: dict[str, str]) 
     started = time.perf_counter()
     with story.open("wb") as log:
         process = subprocess.Popen(
-            [ALMANAC, "--quiet", "--data-dir", data_dir, *arguments],
-            env=inherited | environment,
+            command,
+            env=inherited | (environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -51,13 +64,13 @@ def watch(arguments: list[str], *, data_dir: Path, environment: dict[str, str]) 
             watched.peak_bytes[before] = max(watched.peak_bytes.get(before, 0), used)
             now = time.perf_counter()
             watched.steps[before] = watched.steps.get(before, 0.0) + now - last_look
-            before, last_look = _phase(data_dir / "ops.db") or before, now
+            before, last_look = (_phase(data_dir / "ops.db") if data_dir else None) or before, now
             time.sleep(LOOK_SECONDS)
     watched.seconds = time.perf_counter() - started
     watched.cpu_seconds = _cpu_of_children() - cpu_before
     if process.returncode:
         end = story.read_text(encoding="utf-8", errors="replace")[-3000:]
-        raise RuntimeError(f"almanac {arguments[0]} ended with code {process.returncode}:\n{end}")
+        raise RuntimeError(f"{' '.join(command)} ended with code {process.returncode}:\n{end}")
     return watched
 
 

@@ -159,7 +159,7 @@ def land(
     `as_of` is naive UTC; one before the last landing's compares every day inside the retention horizon.
     `retention_days` is how long the source keeps its rows, `lookback_days` how far back a database is
     compared every time; `recalculate` are days that are copied whatever their fingerprints say. A small
-    landing of a database compares no more than those days, also when everything is due to be compared.
+    landing compares no more than those days, of a folder too, also when everything is due to be compared.
     The new probes of `ops_store` and its maintenance windows are copied with it.
     What `before_commit` raises undoes the landing.
     """
@@ -237,22 +237,25 @@ def _land_files(folder: Path, request: _Request) -> LandReport:
         landing_store.transaction(request.landing_path) as connection,
     ):
         scope = request.begin(connection, "folder")
+        ranges = None if scope.since is None else (DayRange(scope.since, None),)
         losses = {table.name: _held_inside(connection, table, scope) for table in DAY_TABLES}
         had_jobs = scalar(connection, "select count(*) from raw.jobs")
         staged: dict[str, int] = {}
         gone: dict[str, tuple[int, int]] = {}
         for table in TABLES:
             connection.execute(landing_sql.create_staged(table))
-            source.stage(connection, table, advance)
+            source.stage(connection, table, advance, since=scope.since if table in DAY_TABLES else None)
             staged[table.name] = scalar(connection, "select count(*) from staged")
             if table in DAY_TABLES:
-                landing_changes.take_days(connection, table, scope, None)
+                landing_changes.take_days(connection, table, scope, ranges)
             else:
                 gone[table.name] = landing_changes.take_whole(connection, table)
             connection.execute("drop table staged")
             failpoint("land.table")
-        _require_activity(staged, str(folder))
-        if had_jobs and not staged[JOBS.name] and not request.accept_deletes:
+        # A few days may have nothing; too much of them gone is refused as of every landing.
+        if ranges is None:
+            _require_activity(staged, str(folder))
+        if ranges is None and had_jobs and not staged[JOBS.name] and not request.accept_deletes:
             raise LandError(
                 f"jobs in {folder} has no rows, the last landing had {had_jobs}. Nothing was landed. "
                 "Check the export; a platform that was really emptied is landed with --accept-deletes."
@@ -269,7 +272,8 @@ def _held_inside(connection: "DuckDBPyConnection", table: Table, scope: Scope) -
     rows = connection.execute(
         "select day, row_count from raw.landed_days where table_name = ?", [table.name]
     ).fetchall()
-    return sum(count for day, count in rows if day >= scope.horizon or scope.is_forced(day))
+    first = max(scope.horizon, scope.since or scope.horizon)
+    return sum(count for day, count in rows if day >= first or scope.is_forced(day))
 
 
 def _require_activity(rows: dict[str, int], source: str) -> None:
@@ -383,7 +387,11 @@ def _finish(
     request.before_commit()
     days = len(compared.days)
     if kind == "folder":
-        days = scalar(connection, "select count(distinct day) from raw.landed_days")
+        days = scalar(
+            connection,
+            "select count(distinct day) from raw.landed_days"
+            + (f" where day >= date '{scope.since}'" if scope.since else ""),
+        )
     return LandReport(
         landing_number=number,
         as_of=scope.as_of,

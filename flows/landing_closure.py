@@ -122,23 +122,15 @@ from (
 group by team_id
 """
     )
-    # A team whose every version, before and now, names an organization needs no ledger row to say it. Of the
-    # others, a row that names one counts; another row only where it can change the order of two rows of one
-    # instant, which follows the balance, and these name different ones.
+    # A team whose every version, before and now, names an organization needs no ledger row to say it.
     connection.execute(
         """
-insert into changed_teams
-select team_id, timestamp '0001-01-01'
-from (
-  select unnest([old_team_id, new_team_id]) as team_id
+create or replace temp table unsaid as
+select * from (
+  select
+    unnest([old_team_id, new_team_id]) as team_id,
+    coalesce(old_organization_id, new_organization_id) is not null as names_one
   from changes_credit_transactions
-  where coalesce(old_organization_id, new_organization_id) is not null
-  union
-  select team_id
-  from raw.credit_transactions
-  where team_id in (select unnest([old_team_id, new_team_id]) from changes_credit_transactions)
-  group by team_id, created_at
-  having count(distinct organization_id) > 1
 )
 where team_id is not null and team_id not in (
   select team_id
@@ -149,6 +141,23 @@ where team_id is not null and team_id not in (
   )
   group by team_id
   having count(*) = count(organization_id)
+)
+"""
+    )
+    # Of the others, a row that names one counts; another row only where it can change the order of two rows
+    # of one instant, which follows the balance, and these name different ones.
+    connection.execute(
+        """
+insert into changed_teams
+select team_id, timestamp '0001-01-01'
+from (
+  select team_id from unsaid where names_one
+  union
+  select team_id
+  from raw.credit_transactions
+  where team_id in (select team_id from unsaid)
+  group by team_id, created_at
+  having count(distinct organization_id) > 1
 )
 """
     )

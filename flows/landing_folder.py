@@ -1,8 +1,9 @@
-"""A folder of files as a landing's source: every row of every file goes into `staged`."""
+"""A folder of files as a landing's source: its rows, all or those of the last days, go into `staged`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,13 +57,17 @@ class FolderSource:
         """Every byte is looked at once to see whether the file is whole, and read once."""
         return 2 * self.size
 
-    def stage(self, connection: DuckDBPyConnection, table: Table, advance: Advance) -> None:
-        """Add every row of the table to `staged`, or raise LandError."""
+    def stage(
+        self, connection: DuckDBPyConnection, table: Table, advance: Advance, *, since: date | None = None
+    ) -> None:
+        """Add every row of the table, or those of a UTC day and later, to `staged`, or raise LandError."""
         for file in self._files[table.name]:
-            _load(connection, file, self._layouts[file.path], advance)
+            _load(connection, file, self._layouts[file.path], advance, since)
 
 
-def _load(connection: DuckDBPyConnection, file: SourceFile, layout: Layout, advance: Advance) -> None:
+def _load(
+    connection: DuckDBPyConnection, file: SourceFile, layout: Layout, advance: Advance, since: date | None
+) -> None:
     """Add one file's rows to `staged`, or say why not."""
     import duckdb
 
@@ -71,7 +76,7 @@ def _load(connection: DuckDBPyConnection, file: SourceFile, layout: Layout, adva
     nul_line = require_whole(file, advance)
     rows = landing_sql.typed_rows(file.table, layout.columns, reader(file, layout))
     try:
-        connection.execute(landing_sql.insert_staged(file.table, rows))
+        connection.execute(landing_sql.insert_staged(file.table, rows, since))
     except duckdb.Error as error:
         if _is_about_room(error):
             raise

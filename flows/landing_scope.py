@@ -56,7 +56,7 @@ def scope_of(
 ) -> Scope:
     """What to compare, decided from the landings so far and `as_of` alone.
 
-    A small landing of a database never compares everything, however long ago that was done.
+    A small landing never compares everything, however long ago that was done.
     """
     landings = connection.execute(
         "select as_of, source_kind, is_full_comparison from raw.landings order by landing_number"
@@ -67,7 +67,7 @@ def scope_of(
     last_as_of, last_kind, _ = landings[-1]
     clock = max(as_of, _source_clock(connection, max(row[0] for row in landings)))
     horizon = _first_kept_by_source(clock, retention_days)
-    if kind == "folder":
+    if kind == "folder" and not is_small:
         return Scope(as_of, False, True, horizon, None, forced)
     # The last landing's day was not over when it was landed, and the days before it still changed.
     since = min(as_of, last_as_of).date() - lookback_days * DAY

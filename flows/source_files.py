@@ -15,11 +15,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from flows.errors import LandError
 from flows.redaction import shown
 from flows.source_schema import TABLES, Table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 Format = Literal["csv", "csv.gz", "parquet"]
 
@@ -151,9 +154,13 @@ def _file(table: Table, path: Path) -> SourceFile:
 
 def layouts(files: Iterable[SourceFile]) -> dict[Path, Layout]:
     """The columns of every file; required columns that are absent are one error that names them all."""
-    found = {
-        file.path: _parquet_layout(file) if file.format == "parquet" else _csv_layout(file) for file in files
-    }
+    import duckdb
+
+    with duckdb.connect() as connection:
+        found = {
+            file.path: _parquet_layout(connection, file) if file.format == "parquet" else _csv_layout(file)
+            for file in files
+        }
     problems = [problem for file in files if (problem := _missing_columns(file, found[file.path]))]
     if problems:
         raise LandError(
@@ -219,14 +226,13 @@ def _require_each_once(file: SourceFile, names: list[str]) -> None:
         )
 
 
-def _parquet_layout(file: SourceFile) -> Layout:
+def _parquet_layout(connection: "DuckDBPyConnection", file: SourceFile) -> Layout:
     import duckdb
 
-    with duckdb.connect() as connection:
-        try:
-            described = connection.execute(f"describe select * from {parquet_reader(file.path)}").fetchall()
-        except duckdb.Error:
-            raise LandError(f"{file.label} is not a whole Parquet file. {_AGAIN}") from None
+    try:
+        described = connection.execute(f"describe select * from {parquet_reader(file.path)}").fetchall()
+    except duckdb.Error:
+        raise LandError(f"{file.label} is not a whole Parquet file. {_AGAIN}") from None
     wanted = {column.name for column in file.table.columns}
     columns = {
         name: SourceColumn(f'"{name}"', str(sql_type)) for name, sql_type, *_ in described if name in wanted

@@ -329,6 +329,22 @@ def test_rows_that_move_after_each_other_are_all_there(database_nights: Nights) 
 # --- which days are compared -------------------------------------------------------------------------------
 
 
+def test_a_small_landing_brings_the_last_days_alone(nights: Nights) -> None:
+    nights.land(at(12))
+    nights.platform.job(30, at(12, 14))
+    nights.platform.call(30, 30, at(12, 15))
+    nights.platform.call(1, 1, at(0, 13), cost_usd=Decimal("0.25"))
+    report = nights.land(at(13), lookback_days=1, is_small=True)
+    assert not report.is_full_comparison
+    assert set(report.touched_days) == days(12)
+    nights.platform.drop("llm_calls", key("c", 30))
+    assert set(
+        nights.land(at(13, 14), lookback_days=1, is_small=True, accept_deletes=True).touched_days
+    ) == days(12)
+    assert days(0) <= set(nights.land(at(20)).touched_days)
+    assert source_rows(nights.raw()) == source_rows(nights.first())
+
+
 def test_skipped_nights_are_compared(database_nights: Nights) -> None:
     database_nights.land(at(9))
     database_nights.platform.call(9, 1, at(9, 20))
@@ -657,7 +673,8 @@ _history = st.lists(
 def test_any_history_lands_as_its_last_state(
     kind: str, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Nights of changes; what each touches is computed again in loops, and the end is a first landing."""
+    """Nights of changes, and small landings between; what each touches is computed again in loops, and the
+    end is a first landing."""
 
     @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(history=_history)
@@ -673,7 +690,8 @@ def test_any_history_lands_as_its_last_state(
                 change(nights.platform)
             _obey_foreign_key(nights.platform)
             as_of += timedelta(days=1 + skipped)
-            report = nights.land(as_of, accept_deletes=True, lookback_days=2)
+            is_small = skipped % 2 == 1
+            report = nights.land(as_of, accept_deletes=True, lookback_days=2, is_small=is_small)
             _check(before, nights.raw(), report)
         assert source_rows(nights.raw()) == source_rows(nights.first())
 
