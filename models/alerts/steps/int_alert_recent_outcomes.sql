@@ -2,56 +2,21 @@
     Grain: one row per scope and measure (finished jobs, calls) of the seven days before the moment of
     evaluation, with what failed in the last hour, day, three and seven days.
 -#}
-{%- set windows = {'hour': '1 hour', 'day': '24 hours', 'three_days': '72 hours', 'week': '168 hours'} -%}
+{%- set windows = ['hour', 'day', 'three_days', 'week'] -%}
+{%- set columns = ['measure', 'job_id'] -%}
+{%- for name in windows -%}
+    {%- do columns.extend(['total_of_' ~ name, 'failed_of_' ~ name]) -%}
+{%- endfor -%}
 with
 
 jobs as (
 
-    select * from {{ ref('int_alert_jobs') }}
-
-),
-
-calls as (
-
-    select * from {{ ref('int_alert_calls') }}
-
-),
-
-events as (
-
-    select
-        team_id,
-        organization_id,
-        job_type,
-        'finished jobs' as measure,
-        job_id,
-        is_failed,
-        created_at
-
-    from jobs
-    where is_finished and not is_refused
-
-    union all
-
-    select
-        coalesce(jobs.team_id, 'unassigned') as team_id,
-        coalesce(jobs.organization_id, 'unassigned') as organization_id,
-        coalesce(jobs.job_type, 'unassigned') as job_type,
-        'calls' as measure,
-        calls.job_id,
-        calls.is_failed,
-        calls.created_at
-
-    from calls
-
-    -- a call of a job that is older than the window
-    left join jobs
-        on calls.job_id = jobs.job_id
+    select * from {{ ref('int_alert_job_outcomes') }}
 
 ),
 
 scoped as (
-    {{ by_alert_scope('events', ['measure', 'job_id', 'is_failed', 'created_at']) }}
+    {{ by_alert_scope('jobs', columns) }}
 ),
 
 final as (
@@ -61,18 +26,10 @@ final as (
         scope_id,
         measure,
         max(organization_id) as organization_id,
-        {%- for name, length in windows.items() %}
-        count(
-            case when created_at >= {{ evaluated_at() }} - interval '{{ length }}' then 1 end
-        ) as total_of_{{ name }},
-        count(
-            case when is_failed and created_at >= {{ evaluated_at() }} - interval '{{ length }}' then 1 end
-        ) as failed_of_{{ name }},
-        count(
-            distinct case
-                when is_failed and created_at >= {{ evaluated_at() }} - interval '{{ length }}' then job_id
-            end
-        ) as failed_jobs_of_{{ name }}
+        {%- for name in windows %}
+        cast(sum(total_of_{{ name }}) as bigint) as total_of_{{ name }},
+        cast(sum(failed_of_{{ name }}) as bigint) as failed_of_{{ name }},
+        count(case when failed_of_{{ name }} > 0 then job_id end) as failed_jobs_of_{{ name }}
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
 
