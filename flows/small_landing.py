@@ -1,6 +1,6 @@
 """Land between two nights what changes fast, so that alerts see it: seconds, and never in a night's way.
 
-Of a database the days of a small window are compared; a folder is landed again only when a file of it has
+The days of a small window are compared, of a database and of a folder; a folder only when a file of it has
 changed since the last landing. What cannot be landed now is said, and the rules are asked on what there is.
 """
 
