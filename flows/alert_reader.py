@@ -73,6 +73,8 @@ class RuleReader:
 
     def __init__(self, engine: _Engine) -> None:
         self._engine = engine
+        # by rule; an outage asks for the same one a hundred times
+        self._sql: dict[str, str] = {}
         self.book = self._read_book()
 
     def at(self, as_of: datetime) -> None:
@@ -102,8 +104,9 @@ class RuleReader:
 
     def sql_of(self, rule: str) -> str:
         """The select of a rule's view, without what changes from night to night."""
-        sql = self._engine.view_sql(f"alert_{self._known(rule)}")
-        return _timeless(sql or "")
+        if rule not in self._sql:
+            self._sql[rule] = _timeless(self._engine.view_sql(f"alert_{self._known(rule)}") or "")
+        return self._sql[rule]
 
     def evidence_of(self, candidate: Candidate) -> Evidence:
         """What shows a candidate: its rule's SQL, the parameters, and the rows that contribute most."""

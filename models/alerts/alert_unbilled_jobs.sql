@@ -52,7 +52,7 @@ scopes as (
     clear_threshold=var('alert_unbilled_jobs'),
     evidence="select jobs.job_id, jobs.job_type, jobs.created_at, jobs.completed_at, jobs.client_cost_usd "
     ~ "from marts.fct_jobs as jobs left join marts.fct_credit_transactions as charges "
-    ~ "on jobs.job_id = charges.job_id and charges.movement = 'deduction' "
+    ~ "on jobs.job_id = charges.job_id and charges.movement = 'deduction' and charges.created_at >= $window_start "
     ~ "where jobs.team_id = $scope_id and jobs.outcome = 'completed' and charges.transaction_id is null "
     ~ "and jobs.created_at >= $window_start and jobs.created_at < $window_end "
     ~ "order by jobs.client_cost_usd desc nulls last, jobs.job_id limit 5",
