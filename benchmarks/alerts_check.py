@@ -151,7 +151,11 @@ def report(bench: Bench, measured: Measured) -> str:
     """The results as Markdown: the machine, the ratios, the raw figures, the rules."""
     hand = measured.hand
     ratios = [
-        [f"{name} / {HAND}", f"{watched.seconds / hand.seconds:.1f}"]
+        [
+            f"{name} / {HAND}",
+            f"{watched.seconds / hand.seconds:.1f}",
+            f"{watched.cpu_seconds / hand.cpu_seconds:.1f}",
+        ]
         for name, watched in measured.checks.items()
     ]
     raw = []
@@ -174,7 +178,7 @@ def report(bench: Bench, measured: Measured) -> str:
         [
             facts(told),
             "",
-            *table(["ratio", size], ratios),
+            *table(["ratio", size, "of the processors' time"], ratios),
             "",
             *table(["figure", size], raw),
             "",

@@ -247,7 +247,7 @@ def _land_files(folder: Path, request: _Request) -> LandReport:
             source.stage(connection, table, advance, since=scope.since if table in DAY_TABLES else None)
             staged[table.name] = scalar(connection, "select count(*) from staged")
             if table in DAY_TABLES:
-                landing_changes.take_days(connection, table, scope, ranges)
+                landing_changes.take_days(connection, table, scope, ranges, by_own_clock=True)
             else:
                 gone[table.name] = landing_changes.take_whole(connection, table)
             connection.execute("drop table staged")

@@ -39,13 +39,21 @@ def create_changes(connection: DuckDBPyConnection) -> None:
 
 
 def take_days(
-    connection: DuckDBPyConnection, table: Table, scope: Scope, ranges: Sequence[DayRange] | None
+    connection: DuckDBPyConnection,
+    table: Table,
+    scope: Scope,
+    ranges: Sequence[DayRange] | None,
+    *,
+    by_own_clock: bool = False,
 ) -> None:
-    """Bring the rows of some days (None: all) to what `staged` holds."""
+    """Bring the rows of some days (None: all) to what `staged` holds.
+
+    A summary is of the day of its job, or with `by_own_clock` of the day on which it was calculated.
+    """
     _create_kept(connection, table)
     # A first landing's portions are of days that nobody has landed: nothing to compare them with.
     if not scope.is_first and scalar(connection, f"select exists (from raw.{table.name})"):
-        _compare(connection, table, ranges)
+        _compare(connection, table, ranges, by_own_clock)
         if ranges is not None:
             _find_elsewhere(connection, table)
         _keep_what_was_purged(connection, table, scope)
@@ -118,7 +126,9 @@ def _reference(table: Table, name: str) -> str:
     return name if name in landing_sql.raw_columns(table) else "cast(null as varchar)"
 
 
-def _compare(connection: DuckDBPyConnection, table: Table, ranges: Sequence[DayRange] | None) -> None:
+def _compare(
+    connection: DuckDBPyConnection, table: Table, ranges: Sequence[DayRange] | None, by_own_clock: bool
+) -> None:
     """`differences`: the rows of the window that the source has otherwise, no longer, or newly."""
     key = table.key
     columns = landing_sql.raw_columns(table)
@@ -139,20 +149,20 @@ select
   held.{table.created_by} as old_at,
   fresh.{table.created_by} as new_at
   {references}
-from ({_held(table, ranges)}) as held
+from ({_held(table, ranges, by_own_clock)}) as held
 full outer join ({landing_sql.landed_rows(table)}) as fresh on held.{key} = fresh.{key}
 where held.{key} is null or fresh.{key} is null or {differs}
 """
     )
 
 
-def _held(table: Table, ranges: Sequence[DayRange] | None) -> str:
+def _held(table: Table, ranges: Sequence[DayRange] | None, by_own_clock: bool) -> str:
     """The rows of `raw` that belong to the days, with their row ids."""
     rows = f"select rowid as row_id, * from raw.{table.name}"
     if ranges is None:
         return rows
-    if table is not JOB_COST_SUMMARIES:
-        return f"{rows} where {within('created_at', ranges)}"
+    if table is not JOB_COST_SUMMARIES or by_own_clock:
+        return f"{rows} where {within(table.created_by, ranges)}"
     # As of before this landing too: a job that is gone took its summary with it.
     jobs = (
         f"select job_id from raw.jobs where {within('created_at', ranges)} "

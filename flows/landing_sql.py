@@ -9,7 +9,7 @@ from typing import Literal
 
 from flows.redaction import redacted_sql
 from flows.source_files import SourceColumn
-from flows.source_schema import JOB_COST_SUMMARIES, Column, Table
+from flows.source_schema import Column, Table
 
 _WHOLE_NUMBER = r"[+-]?[0-9]+(\.0*)?"
 _NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
@@ -72,23 +72,15 @@ def create_staged(table: Table) -> str:
 def insert_staged(table: Table, rows: str, since: date | None = None) -> str:
     """Add a file's rows to `staged`, marking those with a value that cannot be read.
 
-    `since`: of a table that is compared by day only the rows of that UTC day and later, and the summaries of
-    the jobs that are landed there.
+    `since`: only those whose clock says that UTC day or a later one.
     """
     names = [f"t_{column.name}" for column in table.columns]
     names += [f"u_{column.name}" for column in _decimals(table)]
     problem = ", ".join(_problem(column) for column in table.columns)
     inserted = f"insert into staged select {', '.join(names)}, coalesce({problem}) is not null from {rows}"
-    return inserted if since is None else f"{inserted} where {_lies_after(table, since)}"
-
-
-def _lies_after(table: Table, since: date) -> str:
     # Nothing around the column: a file's blocks of older rows are then not read.
-    is_later = f"t_{table.created_by} >= timestamp '{since} 00:00:00'"
-    if table is not JOB_COST_SUMMARIES:
-        return is_later
-    jobs = f"select job_id from raw.jobs where created_at >= timestamp '{since} 00:00:00'"
-    return f"({is_later} or t_job_id in ({jobs}))"
+    later = f"where t_{table.created_by} >= timestamp '{since} 00:00:00'"
+    return inserted if since is None else f"{inserted} {later}"
 
 
 def bad_values(
