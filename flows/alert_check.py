@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
+
 from flows.alert_delivery import notice_enqueuer
 from flows.alert_evaluator import EvaluationReport, apply
 from flows.alert_reader import open_rules
-from flows.alert_rules import Cadence
+from flows.alert_rules import Cadence, Evaluation
 from flows.coverage import start_of_day
-from flows.ops_store import open_ops_store
+from flows.ops_store import OpsStore, open_ops_store, probing
 from flows.outbox import DeliveryReport
 from flows.progress import Progress
 from flows.review_run import send_outbox
@@ -54,10 +56,8 @@ class CheckReport:
 def check(
     settings: Settings, source: SourceLocation | None, *, as_of: datetime, progress: Progress
 ) -> CheckReport:
-    """Check between two nights as of a moment (naive UTC); without a source, on what has landed."""
-    report = CheckReport()
-    if source is not None:
-        report.landed = land_small_window(settings, source, as_of=as_of, progress=progress)
+    """Check between two nights as of a moment (naive UTC); without a source, on what has landed of it."""
+    report = CheckReport(landed=land_small_window(settings, source, as_of=as_of, progress=progress))
     with progress.stage("alerts", None) as advance:
         report.evaluations.append(evaluate(settings, as_of, (Cadence.check,)))
         advance(1)
@@ -94,5 +94,24 @@ def evaluate(
             evaluation,
             enqueue=notice_enqueuer(settings, store.now),
             evidence_of=rules.evidence_of,
+            in_maintenance=_in_maintenance(store, evaluation),
             news_as_of=news_as_of,
         )
+
+
+def _in_maintenance(store: OpsStore, evaluation: Evaluation) -> frozenset[str]:
+    """The components of an evaluation that lie in a maintenance window at its moment."""
+    windows = probing.maintenance_windows
+    with store.transaction() as connection:
+        maintained = set(
+            connection.scalars(
+                select(windows.c.component).where(
+                    windows.c.starts_at <= evaluation.as_of, windows.c.ends_at > evaluation.as_of
+                )
+            )
+        )
+    components = {
+        found.key.scope_id for found in evaluation.candidates if found.key.scope_kind == "component"
+    }
+    # a window without a component is for all of them
+    return frozenset(components if None in maintained else components & maintained)

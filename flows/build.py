@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from flows import landing_store
 from flows.build_duckdb import build_side_file, coverage_of
 from flows.build_postgres import build_generation
 from flows.built import Built
@@ -37,6 +38,9 @@ def build(
     """
     if not settings.landing_path.is_file():
         raise AlmanacError(f"Nothing has landed in {settings.data_dir} yet. Run `almanac land` first.")
+    if not landing_store.has_ops_tables(settings.landing_path):
+        with landing_store.transaction(settings.landing_path) as landing:
+            landing_store.create_ops_tables(landing)
     if settings.target == "postgres":
         return build_generation(
             settings,

@@ -26,15 +26,17 @@ def check(
     source: Annotated[
         str | None, typer.Option(metavar="URL|DIR", help="What to land from first [ALMANAC_SOURCE].")
     ] = None,
-    land: Annotated[bool, typer.Option("--land/--no-land", help="Land what is new first.")] = True,
+    land: Annotated[
+        bool, typer.Option("--land/--no-land", help="Land what is new of the source first.")
+    ] = True,
 ) -> None:
-    """Land the newest days, ask every rule, tell what changed.
+    """Land the newest days and health probes, ask every rule, tell what changed.
 
     Exits 1 when a rule could not be asked or a notice could not be sent.
     """
     moment = moment_of(as_of)
     settings = settings_now()
-    location = _source(settings, source) if land else None
+    location = _source(settings, source) if land and (source or settings.source) else None
     from flows.alert_check import check as run_check
 
     report = run_check(settings, location, as_of=moment, progress=progress_now())

@@ -1,8 +1,8 @@
 """Landing of health: the new probes of the ops store and its maintenance windows, into schema `raw`.
 
-Part of the landing's own transaction, so a landing that is killed or repeated loses and doubles nothing.
-Probes are copied on from the last one that was; a store that was made anew, or restored, begins to count
-again, so its ids are moved behind those that are landed.
+Part of the landing's own transaction, or of one alone between two landings of the source; either way one that
+is killed or repeated loses and doubles nothing. Probes are copied on from the last one that was; a store that
+was made anew, or restored, begins to count again, so its ids are moved behind those that are landed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from flows import landing_store
+from flows.errors import LandError
 from flows.failpoints import failpoint
 from flows.landing_store import scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from duckdb import DuckDBPyConnection
 
@@ -27,6 +30,9 @@ BATCH_ROWS = 50_000
 # Of two probers that write at once, the one with the smaller id may commit last, after a landing. So many ids
 # back are looked at again.
 LATE_PROBES = 1_000
+
+# Of the new probes, those that a build as of a moment counts (macros/periods/exists_at_as_of.sql).
+_EXISTS = "new_probes.checked_at >= timestamp '1970-01-01' and new_probes.checked_at < $as_of"
 
 _COLUMNS = (
     "probe_id",
@@ -52,6 +58,27 @@ class _Last:
     added_to_ids: int = 0
 
 
+def land_alone(
+    landing_path: Path, store: OpsStore, *, as_of: datetime, before_commit: Callable[[], None]
+) -> int:
+    """Land what `copy` does, and nothing of the source; how many probes are new.
+
+    The days that it touches wait for the next landing's number. Raises LandError when nothing has landed yet.
+    """
+    with landing_store.transaction(landing_path) as connection:
+        newest = connection.execute(
+            "select landing_number, as_of from raw.landings order by landing_number desc limit 1"
+        ).fetchone()
+        if newest is None:
+            raise LandError(f"Nothing has landed in {landing_path} yet. Run `almanac nightly` first.")
+        landing_store.create_ops_tables(connection)
+        count = copy(connection, store)
+        touch(connection, newest[0] + 1, as_of=as_of, previous_as_of=newest[1])
+        failpoint("land.before_commit")
+        before_commit()
+    return count
+
+
 def copy(connection: DuckDBPyConnection, store: OpsStore) -> int:
     """Bring raw.health_probes and raw.maintenance_windows to what the store holds; how many probes are new.
 
@@ -61,7 +88,8 @@ def copy(connection: DuckDBPyConnection, store: OpsStore) -> int:
         "create or replace temp table new_probes as from raw.health_probes limit 0; "
         "create or replace temp table windows_before as from raw.maintenance_windows; "
         "create or replace temp table first_probes as "
-        "select component, min(checked_at) as checked_at from raw.health_probes group by component"
+        "select component, min(checked_at) as checked_at from raw.health_probes "
+        "where checked_at >= timestamp '1970-01-01' group by component"
     )
     _copy_probes(connection, store)
     failpoint("land.probes")
@@ -146,8 +174,10 @@ def _insert_probes(connection: DuckDBPyConnection, rows: Sequence[Any], added_to
         "insert into new_probes select probe_id + ?, component, checked_at, verdict, "
         "case when isfinite(latency_ms) then try_cast(latency_ms as decimal(18, 3)) end, "
         "reason, is_required, interval_seconds from batch where not exists ("
-        "select 1 from raw.health_probes as landed where landed.checked_at >= ? "
-        "and landed.component = batch.component and landed.checked_at = batch.checked_at)",
+        "select 1 from (from raw.health_probes union all by name from new_probes) as landed "
+        "where landed.checked_at >= ? "
+        "and landed.component = batch.component and landed.checked_at = batch.checked_at) "
+        "qualify row_number() over (partition by component, checked_at order by probe_id) = 1",
         [added_to_ids, min(row.checked_at for row in rows)],
     )
     connection.unregister("batch")
@@ -176,13 +206,16 @@ def touch(
     """Touch the UTC days whose uptime `copy` changed: what a probe says counts for a day.
 
     A component's days begin with its first probe and have no gaps, so an earlier first probe touches all days
-    up to the one that was first. Windows count from when they were written down.
+    up to the one that was first. Windows count from when they were written down. What lies after the newest
+    landing's moment is built anew by the nights that reach it, whatever is touched.
     """
+    if previous_as_of is not None:
+        as_of = max(as_of, previous_as_of)
     connection.execute(
-        """
+        f"""
 create or replace temp table probed_days as
 select unnest([cast(checked_at as date), cast(checked_at + interval 1 day as date)]) as day
-from new_probes where checked_at < $as_of
+from new_probes where {_EXISTS}
 union
 select cast(unnest(generate_series(
   date_trunc('day', min(new_probes.checked_at)),
@@ -190,7 +223,7 @@ select cast(unnest(generate_series(
   interval 1 day
 )) as date)
 from new_probes left join first_probes on first_probes.component = new_probes.component
-where new_probes.checked_at >= timestamp '1970-01-01' and new_probes.checked_at < $as_of
+where {_EXISTS}
 group by new_probes.component
 having min(new_probes.checked_at) < coalesce(min(first_probes.checked_at), $as_of)
 """,
@@ -211,7 +244,9 @@ from (
   union
   from raw.maintenance_windows where created_at >= $previous_as_of
 ) as windows
-cross join (select min(checked_at) as first_at from raw.health_probes) as probed
+cross join (
+  select min(checked_at) as first_at from raw.health_probes where checked_at >= timestamp '1970-01-01'
+) as probed
 where windows.ends_at > windows.starts_at and windows.ends_at > probed.first_at
 and windows.starts_at < $as_of
 """,

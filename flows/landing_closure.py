@@ -93,7 +93,7 @@ def touch_changed(connection: DuckDBPyConnection, number: int) -> None:
 
 def touched_days(connection: DuckDBPyConnection, number: int) -> tuple[date, ...]:
     rows = connection.execute(
-        "select day from raw.touched_days where landing_number = ? order by day", [number]
+        "select distinct day from raw.touched_days where landing_number = ? order by day", [number]
     ).fetchall()
     return tuple(day for (day,) in rows)
 

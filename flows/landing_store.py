@@ -139,10 +139,8 @@ def prepare(connection: DuckDBPyConnection) -> None:
         "exact_duplicate_rows bigint, conflicting_duplicate_rows bigint, rows_landed bigint)"
     )
     connection.execute(f"create table if not exists raw.landing_findings ({landing_sql.FINDINGS_COLUMNS})")
-    connection.execute("create table if not exists raw.touched_days (landing_number bigint, day date)")
     connection.execute("create table if not exists raw.related_days (day date, related_day date)")
-    for name, columns_of in OPS_TABLES.items():
-        connection.execute(f"create table if not exists raw.{name} ({columns_of})")
+    create_ops_tables(connection)
     for table in TABLES:
         columns = landing_sql.raw_columns(table)
         described = ", ".join(f"{name} {sql_type}" for name, sql_type in columns.items())
@@ -150,6 +148,27 @@ def prepare(connection: DuckDBPyConnection) -> None:
         for name, sql_type in columns.items():
             # One that a later release lands is null until its rows are compared again.
             connection.execute(f"alter table raw.{table.name} add column if not exists {name} {sql_type}")
+
+
+def create_ops_tables(connection: DuckDBPyConnection) -> None:
+    """Create what is missing of OPS_TABLES, and of where their landing notes the days that it touches."""
+    connection.execute("create table if not exists raw.touched_days (landing_number bigint, day date)")
+    for name, columns in OPS_TABLES.items():
+        connection.execute(f"create table if not exists raw.{name} ({columns})")
+
+
+def has_ops_tables(landing_path: Path) -> bool:
+    """Whether a landing database has OPS_TABLES; one that an earlier release made has not."""
+    import duckdb
+
+    try:
+        with duckdb.connect(str(landing_path), read_only=True) as connection:
+            found = connection.execute(
+                "select table_name from duckdb_tables() where schema_name = 'raw'"
+            ).fetchall()
+    except duckdb.Error as error:
+        raise _not_opened(landing_path, str(error)) from None
+    return OPS_TABLES.keys() <= {name for (name,) in found}
 
 
 def has_days(connection: DuckDBPyConnection) -> bool:

@@ -1,21 +1,22 @@
 """Land between two nights what changes fast, so that alerts see it: seconds, and never in a night's way.
 
 The days of a small window are compared, of a database and of a folder; a folder only when a file of it has
-changed since the last landing. What cannot be landed now is said, and the rules are asked on what there is.
+changed since the last landing. New health probes land whether the source does or not. What cannot be landed
+now is said, and the rules are asked on what there is.
 """
 
 from __future__ import annotations
 
 import hashlib
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows import landing_store
+from flows import land_probes, landing_store
 from flows.errors import AlmanacError, Busy, LandError
-from flows.land import land
+from flows.land import LandReport, land
 from flows.locking import CHECK, only_writer
 from flows.mirror import mirror
 from flows.progress import Progress
@@ -39,30 +40,60 @@ class SmallLanding:
 
 
 def land_small_window(
-    settings: Settings, source: SourceLocation, *, as_of: datetime, progress: Progress
+    settings: Settings, source: SourceLocation | None, *, as_of: datetime, progress: Progress
 ) -> SmallLanding:
-    """Land the small window and, on the postgres target, copy it into the warehouse.
+    """Land the small window and the new health probes; on the postgres target, copy them into the warehouse.
 
-    Raises nothing that has to do with the source or with other runs: it says so instead.
+    Without a source, or when it cannot be read, the probes alone. Raises nothing that has to do with the
+    source or with other runs: it says so instead.
     """
     if not settings.landing_path.is_file():
         raise AlmanacError(f"Nothing has landed in {settings.data_dir} yet. Run `almanac nightly` first.")
     try:
         with only_writer(settings, kind=CHECK, as_of=as_of) as run:
-            return _land(settings, source, as_of, progress, run)
-    except Busy as busy:
-        return SmallLanding(False, f"nothing was landed: {busy}")
-    except LandError as error:
+            landed = _land(settings, source, as_of, progress, run)
+            _copy_into_warehouse(settings, run, progress)
+            return landed
+    except (Busy, LandError) as error:
         return SmallLanding(False, f"nothing was landed: {error}")
 
 
 def _land(
-    settings: Settings, source: SourceLocation, as_of: datetime, progress: Progress, run: ClaimedRun
+    settings: Settings, source: SourceLocation | None, as_of: datetime, progress: Progress, run: ClaimedRun
 ) -> SmallLanding:
+    if source is None:
+        landed = SmallLanding(False, "nothing of the source was landed")
+    else:
+        try:
+            report = _land_source(settings, source, as_of, progress, run)
+        except Busy:
+            raise
+        except LandError as error:
+            landed = SmallLanding(False, f"nothing of the source was landed: {error}")
+        else:
+            if report is not None:
+                story = f"landed {report.days_copied:,} of {report.days_compared:,} days compared"
+                return SmallLanding(True, story + _probes(report.probes_landed))
+            landed = SmallLanding(True, "no file of the source has changed since it was landed")
+    count = land_probes.land_alone(
+        settings.landing_path, run.store, as_of=as_of, before_commit=run.require_current
+    )
+    return replace(landed, story=landed.story + _probes(count))
+
+
+def _probes(count: int) -> str:
+    return f"; {count:,} new health probes" if count else ""
+
+
+def _land_source(
+    settings: Settings, source: SourceLocation, as_of: datetime, progress: Progress, run: ClaimedRun
+) -> LandReport | None:
+    """The report of the landing; None when no file of a folder has changed."""
+    signature = ""
     if isinstance(source, Path):
         signature = _signature(source)
         if signature == _landed_signature(settings.landing_path):
-            return SmallLanding(True, "no file of the source has changed since it was landed")
+            return None
     report = land(
         source,
         settings.landing_path,
@@ -72,16 +103,21 @@ def _land(
         lookback_days=WINDOW_DAYS,
         is_small=True,
         before_commit=run.require_current,
+        ops_store=run.store,
     )
     if isinstance(source, Path):
         _keep_signature(settings.landing_path, signature)
-    if settings.target == "postgres":
-        from flows.warehouse_postgres import connect
+    return report
 
-        with closing(connect(settings, run_id=run.run_id)) as warehouse:
-            run.require_current()
-            mirror(settings.landing_path, warehouse, progress=progress)
-    return SmallLanding(True, f"landed {report.days_copied:,} of {report.days_compared:,} days compared")
+
+def _copy_into_warehouse(settings: Settings, run: ClaimedRun, progress: Progress) -> None:
+    if settings.target != "postgres":
+        return
+    from flows.warehouse_postgres import connect
+
+    with closing(connect(settings, run_id=run.run_id)) as warehouse:
+        run.require_current()
+        mirror(settings.landing_path, warehouse, progress=progress)
 
 
 def _signature(folder: Path) -> str:

@@ -61,9 +61,14 @@ def engine_differences(connection: psycopg.Connection[Any], platform: Platform) 
     return canonical_differences(expected, actual)
 
 
-def build_on_postgres(connection: psycopg.Connection[Any], platform: Platform, prefix: str = "") -> None:
-    """Build every model of the platform, in schemas whose names begin with `prefix`."""
-    compiled = compiled_project("postgres")
+def build_on_postgres(
+    connection: psycopg.Connection[Any],
+    platform: Platform,
+    prefix: str = "",
+    compiled: CompiledMarts | None = None,
+) -> None:
+    """Build every model of the platform, or those of `compiled`, in schemas whose names begin with `prefix`."""
+    compiled = compiled or compiled_project("postgres")
     with duckdb.connect() as landing:
         landing.execute("create schema raw")
         load_raw(landing, platform.tables, platform.as_of)

@@ -88,8 +88,8 @@ _STRATEGIES = {
 
 
 @cache
-def incremental_project() -> Project:
-    """The whole project, compiled for full and for partial builds, once for this process."""
+def incremental_project(*select: str) -> Project:
+    """The project, or what `select` names of it, compiled for full and for partial builds, once for this process."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
         _copy_with_strategies(project)
@@ -101,6 +101,7 @@ def incremental_project() -> Project:
                 reporting_timezone=ZONE_MARK,
                 more_variables=variables,
                 project=project,
+                select=[*select, "path:analyses"] if select else (),
             )
 
         touched = {kind: _marks(kind) for kind in KINDS}
@@ -129,14 +130,20 @@ def _copy_with_strategies(project: Path) -> None:
 
 
 def _project(full: dict[str, Any], partial: dict[str, Any]) -> Project:
-    names = [node["name"] for node in full["nodes"].values() if node["resource_type"] == "model"]
+    names = [
+        node["name"]
+        for node in full["nodes"].values()
+        if node["resource_type"] == "model" and node.get("compiled_code")
+    ]
     strategies = {
         node["name"]: node["compiled_code"]
         for node in partial["nodes"].values()
         if node["resource_type"] == "analysis"
     }
     steps = tuple(
-        _step(node, partial["nodes"][node["unique_id"]], strategies) for node in nodes_in_order(full, names)
+        _step(node, partial["nodes"][node["unique_id"]], strategies)
+        for node in nodes_in_order(full, names)
+        if node["config"]["materialized"] != "ephemeral"  # a part of what reads it
     )
     return Project(steps, tuple(sorted({step.schema for step in steps})))
 
@@ -189,8 +196,8 @@ def _with_ranges(text: str, values: dict[str, str]) -> str:
 class Warehouses:
     """Two generations that take turns and a full build to compare them with, over one landing database."""
 
-    def __init__(self, landing_path: Path, *, reporting_timezone: str) -> None:
-        self.project = incremental_project()
+    def __init__(self, landing_path: Path, *, reporting_timezone: str, select: Collection[str] = ()) -> None:
+        self.project = incremental_project(*select)
         self.reporting_timezone = reporting_timezone
         self.landing_path = landing_path
         self.coverage: dict[str, Coverage | None] = dict.fromkeys(GENERATIONS)

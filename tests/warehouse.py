@@ -46,6 +46,7 @@ ARROW_TYPES = {
     "boolean": pyarrow.bool_(),
     "timestamp": pyarrow.timestamp("us"),
     "date": pyarrow.date32(),
+    "decimal(18, 3)": pyarrow.decimal128(18, 3),
 }
 VERSION_COLUMNS = {
     "team_versions": "team_id varchar, organization_id varchar, budget_mode varchar, "
@@ -66,6 +67,7 @@ VERSION_COLUMNS = {
     "restated_as_of timestamp",
     "landing_findings": "rule varchar, table_name varchar, row_key varchar, column_name varchar, "
     "row_created_at timestamp, detail varchar, affected_rows bigint",
+    **{name: columns for name, columns in OPS_TABLES.items() if name != "landed_probes"},
 }
 SINCE_EVER = "timestamp '0001-01-01'"
 
@@ -216,8 +218,12 @@ def compile_project(
     target: str = "duckdb",
     more_variables: Mapping[str, Any] | None = None,
     project: Path = ROOT,
+    select: Collection[str] = (),
 ) -> dict[str, Any]:
-    """dbt's manifest of the whole project, every model compiled for one engine without a database."""
+    """dbt's manifest of the whole project, every model compiled for one engine without a database.
+
+    With `select` (dbt's own syntax) only the nodes that it names are compiled.
+    """
     variables = json.dumps(
         {
             "as_of": as_of,
@@ -240,6 +246,7 @@ def compile_project(
         "compile",
         *options,
         "--no-populate-cache",
+        *(["--select", *select] if select else []),
     ]
     result = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=300, check=False

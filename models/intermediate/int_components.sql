@@ -1,5 +1,5 @@
 {#- Grain: one row per component that was ever probed. -#}
-{{ config(materialized='table') }}
+{{ config(materialized='ephemeral') }}
 select
     component,
     min(checked_at) as first_checked_at

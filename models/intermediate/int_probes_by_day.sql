@@ -2,6 +2,7 @@
     Grain: one row per component and touched local day with a probe. An incident starts with a failed probe,
     unless the last probe that could tell, in the 24 hours before, had failed too.
 -#}
+{{ config(materialized='ephemeral') }}
 with
 
 probes as (

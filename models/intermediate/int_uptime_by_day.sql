@@ -1,4 +1,5 @@
 {#- Grain: one row per component and touched local day, from its first probe to as_of; what adds up over days. -#}
+{{ config(materialized='ephemeral') }}
 with
 
 component_days as (

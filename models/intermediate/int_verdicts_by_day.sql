@@ -1,16 +1,8 @@
-{#-
-    Grain: one row per component and touched local day on which a verdict held, with its microseconds outside
-    maintenance. A verdict holds until the next probe, but no longer than 2.5 intervals and 12 hours: a gap
-    in the probes is the monitor's.
--#}
+{#- Grain: one row per component and touched local day on which a verdict held: its microseconds outside maintenance.
+    It holds until the next probe, but no longer than 2.5 intervals and 12 hours: on two days at most. -#}
+{{ config(materialized='ephemeral') }}
+{%- set held_us = microseconds_between('starts_at', 'ends_at') %}
 with
-
-probes as (
-
-    select * from {{ ref('int_probes_checked') }}
-    where {{ is_near_touched('checked_at', 'day') }}
-
-),
 
 held as (
 
@@ -24,7 +16,8 @@ held as (
             {{ as_of() }}
         ) as ends_at
 
-    from probes
+    from {{ ref('int_probes_checked') }}
+    where {{ is_near_touched('checked_at', 'day') }}
 
 ),
 
@@ -65,15 +58,10 @@ pieces as (
 
 ),
 
+-- overlaps of maintenance are taken away again: they end before they start
 measured as (
 
-    select
-        component,
-        verdict,
-        calendar_date,
-        {{ microseconds_between('starts_at', 'ends_at') }} as microseconds
-
-    from pieces
+    select * from pieces
 
     union all
 
@@ -81,17 +69,15 @@ measured as (
         pieces.component,
         pieces.verdict,
         pieces.calendar_date,
-        -{{ microseconds_between(
-            'greatest(pieces.starts_at, stretches.starts_at)', 'least(pieces.ends_at, stretches.ends_at)'
-        ) }} as microseconds
+        least(pieces.ends_at, stretches.ends_at) as starts_at,
+        greatest(pieces.starts_at, stretches.starts_at) as ends_at
 
     from pieces
 
     inner join {{ ref('int_maintenance_stretches') }} as stretches
         on
             pieces.component = stretches.component
-            and pieces.starts_at < stretches.ends_at
-            and pieces.ends_at > stretches.starts_at
+            and pieces.starts_at < stretches.ends_at and pieces.ends_at > stretches.starts_at
 
 ),
 
@@ -101,7 +87,7 @@ final as (
         component,
         calendar_date,
         {%- for verdict in ['up', 'degraded', 'down'] %}
-        sum(case when verdict = '{{ verdict }}' then microseconds else 0 end) as {{ verdict }}_us
+        sum(case when verdict = '{{ verdict }}' then {{ held_us }} else 0 end) as {{ verdict }}_us
         {{- "," if not loop.last }}
         {%- endfor %}
 
