@@ -68,12 +68,13 @@ def land_alone(
     with landing_store.transaction(landing_path) as connection:
         newest = connection.execute(
             "select landing_number, as_of from raw.landings order by landing_number desc limit 1"
-        ).fetchone()
-        if newest is None:
+        ).fetchall()
+        if not newest:
             raise LandError(f"Nothing has landed in {landing_path} yet. Run `almanac nightly` first.")
+        ((number, previous_as_of),) = newest
         landing_store.create_ops_tables(connection)
         count = copy(connection, store)
-        touch(connection, newest[0] + 1, as_of=as_of, previous_as_of=newest[1])
+        touch(connection, number + 1, as_of=as_of, previous_as_of=previous_as_of)
         failpoint("land.before_commit")
         before_commit()
     return count
@@ -103,10 +104,11 @@ def _copy_probes(connection: DuckDBPyConnection, store: OpsStore) -> None:
     from flows.ops_store import probing
 
     probes = probing.probes
-    row = connection.execute(
+    # all of it is fetched: nothing can be registered while a result is open
+    copied = connection.execute(
         "select probe_id, component, checked_at, added_to_ids from raw.landed_probes"
-    ).fetchone()
-    last = _continued(connection, store, _Last(*row) if row else _Last())
+    ).fetchall()
+    last = _continued(connection, store, _Last(*copied[0]) if copied else _Last())
     read = max(0, last.probe_id - LATE_PROBES)
     batch = select(*(probes.c[name] for name in _COLUMNS)).order_by(probes.c.probe_id).limit(BATCH_ROWS)
     while True:
@@ -146,9 +148,10 @@ def _continued(connection: DuckDBPyConnection, store: OpsStore, last: _Last) -> 
         is_same = first_id is None or first_id > last.probe_id
     if is_same:
         return last
-    return _Last(
-        added_to_ids=int(scalar(connection, "select coalesce(max(probe_id), 0) from raw.health_probes"))
-    )
+    ((largest_id,),) = connection.execute(
+        "select coalesce(max(probe_id), 0) from raw.health_probes"
+    ).fetchall()
+    return _Last(added_to_ids=largest_id)
 
 
 def _insert_probes(connection: DuckDBPyConnection, rows: Sequence[Any], added_to_ids: int) -> None:
