@@ -7,6 +7,7 @@ statements run in a transaction that is rolled back.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,14 +38,18 @@ _TYPES = {"varchar": 'text collate "C"', "decimal(28,8)": "numeric(28, 8)"}
 
 
 @cache
-def compiled_project(target: str) -> CompiledMarts:
-    """Every model of the project, compiled once for this process."""
-    with tempfile.TemporaryDirectory() as folder:
-        manifest = compile_project(
-            Path(folder), as_of=AS_OF_MARK, reporting_timezone=ZONE_MARK, target=target
-        )
+def compiled_project(target: str, *marts: str) -> CompiledMarts:
+    """Every model of the project, or what some marts need."""
+    manifest = _manifest(target)
     names = [node["name"] for node in manifest["nodes"].values() if node["resource_type"] == "model"]
-    return CompiledMarts(manifest, names)
+    return CompiledMarts(manifest, marts or names)
+
+
+@cache
+def _manifest(target: str) -> dict[str, Any]:
+    """The project compiled for an engine, once for this process."""
+    with tempfile.TemporaryDirectory() as folder:
+        return compile_project(Path(folder), as_of=AS_OF_MARK, reporting_timezone=ZONE_MARK, target=target)
 
 
 def engine_differences(connection: psycopg.Connection[Any], platform: Platform) -> list[str]:
@@ -62,13 +67,10 @@ def engine_differences(connection: psycopg.Connection[Any], platform: Platform) 
 
 
 def build_on_postgres(
-    connection: psycopg.Connection[Any],
-    platform: Platform,
-    prefix: str = "",
-    compiled: CompiledMarts | None = None,
+    connection: psycopg.Connection[Any], platform: Platform, prefix: str = "", marts: Collection[str] = ()
 ) -> None:
-    """Build every model of the platform, or those of `compiled`, in schemas whose names begin with `prefix`."""
-    compiled = compiled or compiled_project("postgres")
+    """Build every model of the platform, or what `marts` need, in schemas whose names begin with `prefix`."""
+    compiled = compiled_project("postgres", *marts)
     with duckdb.connect() as landing:
         landing.execute("create schema raw")
         load_raw(landing, platform.tables, platform.as_of)

@@ -88,8 +88,16 @@ _STRATEGIES = {
 
 
 @cache
-def incremental_project(*select: str) -> Project:
-    """The project, or what `select` names of it, compiled for full and for partial builds, once for this process."""
+def incremental_project(*marts: str) -> Project:
+    """The whole project, or what some marts need, compiled for full and for partial builds."""
+    full, partial = _manifests()
+    models = [node["name"] for node in full["nodes"].values() if node["resource_type"] == "model"]
+    return _project(full, partial, marts or models)
+
+
+@cache
+def _manifests() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Compiled for full and for partial builds, once for this process."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
         _copy_with_strategies(project)
@@ -101,14 +109,13 @@ def incremental_project(*select: str) -> Project:
                 reporting_timezone=ZONE_MARK,
                 more_variables=variables,
                 project=project,
-                select=[*select, "path:analyses"] if select else (),
             )
 
         touched = {kind: _marks(kind) for kind in KINDS}
         with ThreadPoolExecutor(2) as both:
             full = both.submit(compiled, "full", {})
             partial = both.submit(compiled, "partial", {"touched": touched})
-            return _project(full.result(), partial.result())
+            return full.result(), partial.result()
 
 
 def _copy_with_strategies(project: Path) -> None:
@@ -129,12 +136,7 @@ def _copy_with_strategies(project: Path) -> None:
         (project / "analyses" / f"{name}.sql").write_text(arguments + call, encoding="utf-8")
 
 
-def _project(full: dict[str, Any], partial: dict[str, Any]) -> Project:
-    names = [
-        node["name"]
-        for node in full["nodes"].values()
-        if node["resource_type"] == "model" and node.get("compiled_code")
-    ]
+def _project(full: dict[str, Any], partial: dict[str, Any], names: Collection[str]) -> Project:
     strategies = {
         node["name"]: node["compiled_code"]
         for node in partial["nodes"].values()
@@ -196,8 +198,8 @@ def _with_ranges(text: str, values: dict[str, str]) -> str:
 class Warehouses:
     """Two generations that take turns and a full build to compare them with, over one landing database."""
 
-    def __init__(self, landing_path: Path, *, reporting_timezone: str, select: Collection[str] = ()) -> None:
-        self.project = incremental_project(*select)
+    def __init__(self, landing_path: Path, *, reporting_timezone: str, marts: Collection[str] = ()) -> None:
+        self.project = incremental_project(*marts)
         self.reporting_timezone = reporting_timezone
         self.landing_path = landing_path
         self.coverage: dict[str, Coverage | None] = dict.fromkeys(GENERATIONS)

@@ -218,12 +218,8 @@ def compile_project(
     target: str = "duckdb",
     more_variables: Mapping[str, Any] | None = None,
     project: Path = ROOT,
-    select: Collection[str] = (),
 ) -> dict[str, Any]:
-    """dbt's manifest of the whole project, every model compiled for one engine without a database.
-
-    With `select` (dbt's own syntax) only the nodes that it names are compiled.
-    """
+    """dbt's manifest of the whole project, every model compiled for one engine without a database."""
     variables = json.dumps(
         {
             "as_of": as_of,
@@ -246,7 +242,6 @@ def compile_project(
         "compile",
         *options,
         "--no-populate-cache",
-        *(["--select", *select] if select else []),
     ]
     result = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=300, check=False

@@ -96,7 +96,7 @@ def _rows(
 
     def period_of(moment: datetime) -> dict[str, Any]:
         first = _first_day(local_day(moment, zone), grain)
-        empty = {part: 0 for part in ("elapsed", "unknown", "maintenance", *VERDICTS, "probes", "incidents")}
+        empty = dict.fromkeys(("elapsed", "unknown", "maintenance", *VERDICTS, "probes", "incidents"), 0)
         return periods.setdefault(first, {**empty, "latencies": []})
 
     for first, end in pairwise(_cuts(probes, windows, as_of, zone)):

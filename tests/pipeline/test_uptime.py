@@ -1,15 +1,13 @@
-"""Probes land once whatever happens, and the uptime of components is what the oracle says, night after night."""
+"""Probes land once whatever happens; the uptime of components is the oracle's, night after night."""
 
 from __future__ import annotations
 
 import random
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -36,12 +34,10 @@ from tests.incremental import FULL, GENERATIONS, Warehouses
 from tests.oracle.platforms import Platform
 from tests.oracle.uptime import Probe, Window, expected_uptime
 from tests.postgres_server import PostgresServer
-from tests.warehouse import AS_OF_MARK, ZONE_MARK, CompiledMarts, compile_project
 
 MARTS = tuple(f"component_uptime_{grain}" for grain in ("daily", "weekly", "monthly"))
-SELECTED = tuple(f"+{mart}" for mart in MARTS)
 COMPONENTS = 12
-NIGHTS = 4
+NIGHTS = 3
 # Each with a change of the clocks, or a week's and a month's end, among its nights.
 STARTS = {
     "Europe/Berlin": datetime(2026, 10, 24),
@@ -193,19 +189,6 @@ def land_night(source: Path, landing: Path, store: OpsStore | None, as_of: datet
     return report.probes_landed
 
 
-@cache
-def postgres_marts() -> CompiledMarts:
-    with tempfile.TemporaryDirectory() as folder:
-        manifest = compile_project(
-            Path(folder),
-            as_of=AS_OF_MARK,
-            reporting_timezone=ZONE_MARK,
-            target="postgres",
-            select=SELECTED,
-        )
-    return CompiledMarts(manifest, MARTS)
-
-
 @pytest.mark.parametrize("zone", STARTS)
 def test_uptime_is_the_oracles_night_after_night_on_both_engines(
     zone: str, tmp_path: Path, source: Path, store: OpsStore, postgres_server: PostgresServer
@@ -213,7 +196,7 @@ def test_uptime_is_the_oracles_night_after_night_on_both_engines(
     dice = random.Random(zone)
     history = History(dice, zone)
     landing = tmp_path / "landing.duckdb"
-    warehouses = Warehouses(landing, reporting_timezone=zone, select=SELECTED)
+    warehouses = Warehouses(landing, reporting_timezone=zone, marts=MARTS)
     try:
         for night in range(1, NIGHTS + 1):
             as_of = STARTS[zone] + timedelta(days=night, hours=dice.choice((0, 0, 9)))
@@ -257,7 +240,7 @@ def compare_on_postgres(
     expected = expected_uptime(probes, windows, as_of=as_of, covered_until=as_of, reporting_timezone=zone)
     with psycopg.connect(server.url()) as connection:
         try:
-            build_on_postgres(connection, Platform(tables, as_of, zone), compiled=postgres_marts())
+            build_on_postgres(connection, Platform(tables, as_of, zone), marts=MARTS)
             for mart in MARTS:
                 actual = rows_of(connection, f"marts.{mart}")
                 assert in_order(actual) == in_order(expected[mart]), mart
@@ -411,17 +394,19 @@ def test_a_landing_database_of_an_earlier_release_takes_probes(
 
 
 def test_a_landing_database_of_an_earlier_release_can_be_built_without_a_landing(
-    source: Path, tmp_path: Path
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(data_dir=tmp_path)
     land_night(source, settings.landing_path, None, NOON)
     without_ops_tables(settings.landing_path)
-    side_file = build(settings, as_of=NOON, progress=SilentProgress())
-    with duckdb.connect(str(side_file), read_only=True) as warehouse:
-        for mart in MARTS:
-            assert rows_of(warehouse, f"marts.{mart}") == []
-        verdicts = "select count(*) from information_schema.tables where table_name = 'alert_component_down'"
-        assert warehouse.execute(verdicts).fetchone() == (1,)
+
+    def build_side_file(settings: Settings, **_: Any) -> str:
+        with duckdb.connect(str(settings.landing_path), read_only=True) as landing:
+            assert landed(landing) == ([], [])
+        return "built"
+
+    monkeypatch.setattr("flows.build.build_side_file", build_side_file)
+    assert build(settings, as_of=NOON, progress=SilentProgress()) == "built"
 
 
 def test_the_mirror_carries_probes_that_landed_alone(
@@ -433,18 +418,18 @@ def test_the_mirror_carries_probes_that_landed_alone(
     name = f"mirrored_{tmp_path.name}"
     url = postgres_server.create_database(name)
     with psycopg.connect(url, autocommit=True) as warehouse:
-        for _ in range(2):
-            mirror(landing, warehouse)
-            with duckdb.connect(str(landing), read_only=True) as connection:
-                expected = canonical_rows(connection, schemas=("raw",))
-            actual = canonical_rows(warehouse, schemas=("raw",))
-            assert canonical_differences(expected, actual) == []
-            write(store, [probe(3)], [Window(1, "api", NOON, NOON + MINUTE, "ann", "why", NOON)])
-            assert land_alone(landing, store) == 1
-            break
         mirror(landing, warehouse)
-        with duckdb.connect(str(landing), read_only=True) as connection:
-            expected = canonical_rows(connection, schemas=("raw",))
-        assert canonical_differences(expected, canonical_rows(warehouse, schemas=("raw",))) == []
-        assert warehouse.execute("select count(*) from raw.health_probes").fetchone() == (3,)
+        assert mirrored_differences(landing, warehouse) == []
+        # one with a late id, and one whose component is maintained
+        write(store, [probe(3), probe(5)], [Window(1, "api", NOON, NOON + MINUTE, "ann", "why", NOON)])
+        assert land_alone(landing, store) == 2
+        mirror(landing, warehouse)
+        assert mirrored_differences(landing, warehouse) == []
+        assert warehouse.execute("select count(*) from raw.health_probes").fetchone() == (4,)
     postgres_server.drop_database(name)
+
+
+def mirrored_differences(landing: Path, warehouse: psycopg.Connection[Any]) -> list[str]:
+    with duckdb.connect(str(landing), read_only=True) as connection:
+        expected = canonical_rows(connection, schemas=("raw",))
+    return canonical_differences(expected, canonical_rows(warehouse, schemas=("raw",)))
