@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, select
 
 from flows.alert_backtest import Backtest, backtest, parse_span
-from flows.alert_check import evaluate
+from flows.alert_check import check, evaluate
 from flows.alert_reader import open_rules
 from flows.alert_rules import Cadence, Verdict
 from flows.errors import UsageError
+from flows.ops_store import alerting, open_ops_store, probing
 from flows.progress import SilentProgress
 from flows.settings import Settings
 from tests.almanac_command import ALMANAC, environment
@@ -105,7 +107,9 @@ def test_every_rule_answers_on_the_published_night(published: Published) -> None
     with open_rules(published.settings, as_of=TAPE_AS_OF) as rules:
         evaluation = rules.evaluate(Cadence)
     assert evaluation.unknown_rules == {}
-    assert {found.key.rule for found in evaluation.candidates} == set(evaluation.book.rules)
+    # nothing was probed on the tape
+    asked = set(evaluation.book.rules) - {"component_down", "component_degraded"}
+    assert {found.key.rule for found in evaluation.candidates} == asked
     keys = Counter(found.key for found in evaluation.candidates)
     assert set(keys.values()) == {1}
     assert all(
@@ -212,6 +216,163 @@ def test_a_check_between_nights_sees_what_came_since_and_tells_it_once(night: Se
     assert second.returncode == 0, second.stderr
     assert "no file of the source has changed" in second.stdout
     assert sorted((night.data_dir / "outbox").rglob("*.eml")) == mails
+
+
+# --- components ---------------------------------------------------------------------------------------------
+
+
+class Prober:
+    """Writes what a prober would, and checks the alerts; minutes count from the published night."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = open_ops_store(settings)
+
+    def probe(self, component: str, minute: float, verdict: str, *, is_required: bool = True) -> None:
+        with self.store.transaction() as connection:
+            connection.execute(
+                insert(probing.probes).values(
+                    component=component,
+                    checked_at=TAPE_AS_OF + timedelta(minutes=minute),
+                    verdict=verdict,
+                    latency_ms=12.5,
+                    reason=None if verdict == "up" else "HTTP 503",
+                    is_required=is_required,
+                    interval_seconds=60,
+                )
+            )
+
+    def maintain(self, component: str | None, start: float, end: float) -> None:
+        with self.store.transaction() as connection:
+            connection.execute(
+                insert(probing.maintenance_windows).values(
+                    component=component,
+                    starts_at=TAPE_AS_OF + timedelta(minutes=start),
+                    ends_at=TAPE_AS_OF + timedelta(minutes=end),
+                    owner="ann",
+                    reason="upgrade",
+                    created_at=TAPE_AS_OF,
+                )
+            )
+
+    def check(self, minute: float) -> list[tuple[str, str, str]]:
+        """What was told of components: event, scope, severity."""
+        at = TAPE_AS_OF + timedelta(minutes=minute)
+        report = check(self.settings, None, as_of=at, progress=SilentProgress())
+        (evaluation,) = report.evaluations
+        assert evaluation.unknown_rules == {}
+        return [
+            (member.event, member.scope_id, member.severity)
+            for notice in evaluation.notices
+            for member in notice.members
+            if member.scope_kind == "component"
+        ]
+
+    def incidents(self) -> list[tuple[str, str, bool]]:
+        """Rule, component and whether it is open, of every incident of a component."""
+        table = alerting.incidents
+        with self.store.transaction() as connection:
+            rows = connection.execute(
+                select(table.c.rule, table.c.scope_id, table.c.resolved_at)
+                .where(table.c.scope_kind == "component")
+                .order_by(table.c.opened_as_of)
+            )
+            return [(row.rule, row.scope_id, row.resolved_at is None) for row in rows]
+
+    def verdict(self, component: str, minute: float, rule: str = "component_down") -> tuple[Verdict, str]:
+        with open_rules(self.settings, as_of=TAPE_AS_OF + timedelta(minutes=minute)) as rules:
+            (found,) = [one for one in rules.candidates(rule) if one.key.scope_id == component]
+        return found.verdict, found.unknown_reason or ""
+
+
+@pytest.fixture
+def prober(night: Settings) -> Prober:
+    return Prober(night)
+
+
+def test_nothing_was_ever_probed_and_no_component_is_asked_for(prober: Prober) -> None:
+    assert prober.check(1) == []
+    with open_rules(prober.settings, as_of=TAPE_AS_OF) as rules:
+        assert rules.candidates("component_down") == rules.candidates("component_degraded") == []
+
+
+def test_a_component_that_is_down_is_one_incident_and_two_notices(prober: Prober) -> None:
+    prober.probe("saas_api", 1, "up")
+    for minute in (2, 3):
+        prober.probe("saas_api", minute, "down")
+    assert prober.check(3.5) == []
+    prober.probe("saas_api", 4, "down")
+    assert prober.check(4.5) == [("opened", "saas_api", "critical")]
+    prober.probe("saas_api", 5, "down")
+    assert prober.check(5.5) == []
+    # the prober is away: nobody knows, and nothing ends
+    assert prober.check(30) == []
+    assert prober.verdict("saas_api", 30)[0] is Verdict.unknown
+    assert prober.incidents() == [("component_down", "saas_api", True)]
+    prober.probe("saas_api", 31, "degraded")
+    assert prober.check(31.5) == [("resolved", "saas_api", "critical")]
+    assert prober.incidents() == [("component_down", "saas_api", False)]
+
+
+def test_evidence_of_a_component_is_its_last_five_probes(prober: Prober) -> None:
+    for minute in range(1, 8):
+        prober.probe("proxy", minute, "down", is_required=False)
+        prober.probe("saas_api", minute, "up")
+    assert prober.check(7.5) == [("opened", "proxy", "warning")]
+    with open_rules(prober.settings, as_of=TAPE_AS_OF + timedelta(minutes=7.5)) as rules:
+        (found,) = [one for one in rules.candidates("component_down") if one.verdict is Verdict.breach]
+        evidence = rules.evidence_of(found)
+        again = rules.again(evidence.sql, found.key, TAPE_AS_OF + timedelta(minutes=7.5))
+    assert evidence.columns == ("checked_at", "verdict", "latency_ms", "reason")
+    assert [row[0] for row in evidence.rows] == [f"2026-11-23 00:0{minute}:00" for minute in (7, 6, 5, 4, 3)]
+    assert evidence.rows[0][1:] == ("down", "12.5", "HTTP 503")
+    assert again is not None
+    assert again.observed_value == found.observed_value == 7
+
+
+def test_in_maintenance_nobody_is_told(prober: Prober) -> None:
+    prober.maintain(None, 3.5, 20)
+    prober.maintain("saas_api", 19, 25)
+    for minute in (1, 2, 3):  # it went down before
+        prober.probe("saas_api", minute, "down")
+    for minute in (3.6, 4, 5):
+        prober.probe("proxy", minute, "down")
+    assert prober.check(4.5) == []
+    assert prober.verdict("proxy", 5.5) == (Verdict.unknown, "planned maintenance")
+    assert prober.incidents() == [("component_down", "saas_api", True)]
+    prober.probe("saas_api", 24, "down")
+    assert prober.check(24.5) == []
+    # what is still down afterwards is told then
+    prober.probe("saas_api", 26, "down")
+    prober.probe("proxy", 26, "up")
+    assert prober.check(26.5) == [("opened", "saas_api", "critical")]
+
+
+def test_a_component_that_flaps_is_degraded_and_down_explains_it(prober: Prober) -> None:
+    for minute in range(1, 7):
+        prober.probe("proxy", minute, "down" if minute % 2 else "up")
+        prober.probe("saas_api", minute, "degraded" if minute < 4 else "down")
+    assert sorted(prober.check(6.5)) == [
+        ("opened", "proxy", "warning"),
+        ("opened", "saas_api", "critical"),
+    ]
+    # slow before it was down, in two of five: nothing of its own
+    assert prober.incidents() == [("component_degraded", "proxy", True), ("component_down", "saas_api", True)]
+    assert prober.verdict("saas_api", 6.5, "component_degraded")[0] is Verdict.holding
+
+
+def test_a_component_that_is_gone_stays_unknown_until_somebody_closes_it(prober: Prober) -> None:
+    for minute in (1, 2, 3):
+        prober.probe("old", minute, "down")
+    prober.check(3.5)
+    week_later = 8 * 24 * 60
+    assert prober.check(week_later) == []
+    assert prober.incidents() == [("component_down", "old", True)]
+    incident = re.search(r"(?m)^(\S+) .*component old", run(prober.settings, "list").stdout)
+    assert incident
+    assert run(prober.settings, "close", incident[1], "--by", "ann", "--why", "gone").returncode == 0
+    assert prober.check(week_later + 15) == []
+    assert prober.incidents() == [("component_down", "old", False)]
 
 
 def test_an_incident_is_explained_acknowledged_and_closed(night: Settings) -> None:

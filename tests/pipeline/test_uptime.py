@@ -27,6 +27,8 @@ from flows.mirror import mirror
 from flows.ops_store import OpsStore, open_ops_store, probing
 from flows.progress import SilentProgress
 from flows.settings import Settings
+from flows.small_landing import SmallLanding, land_small_window
+from flows.source_location import PostgresUrl
 from tests.canonical import canonical_differences, canonical_rows
 from tests.changing_platform import ChangingPlatform
 from tests.engines import build_on_postgres
@@ -433,3 +435,52 @@ def mirrored_differences(landing: Path, warehouse: psycopg.Connection[Any]) -> l
     with duckdb.connect(str(landing), read_only=True) as connection:
         expected = canonical_rows(connection, schemas=("raw",))
     return canonical_differences(expected, canonical_rows(warehouse, schemas=("raw",)))
+
+
+# --- between nights -----------------------------------------------------------------------------------------
+
+
+def small_landing(settings: Settings, source: Path | PostgresUrl | None) -> SmallLanding:
+    return land_small_window(settings, source, as_of=NOON + timedelta(days=1), progress=SilentProgress())
+
+
+def test_a_check_lands_probes_whatever_the_source_does(source: Path, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    store = open_ops_store(settings)
+    land_night(source, settings.landing_path, store, NOON)
+    write(store, [probe(1)])
+    first = small_landing(settings, source)
+    assert first.is_landed
+    assert first.story.endswith("; 1 new health probes")
+    write(store, [probe(2), probe(3)])
+    unchanged = small_landing(settings, source)
+    assert unchanged.is_landed
+    assert unchanged.story == "no file of the source has changed since it was landed; 2 new health probes"
+    nowhere = PostgresUrl("postgresql://nobody@127.0.0.1:1/none")
+    for number, missing in enumerate((None, tmp_path / "missing", nowhere), start=4):
+        write(store, [probe(number)])
+        landed_then = small_landing(settings, missing)
+        assert not landed_then.is_landed
+        assert landed_then.story.startswith("nothing of the source was landed")
+        assert landed_then.story.endswith("; 1 new health probes")
+    assert landed_ids(settings.landing_path) == [1, 2, 3, 4, 5, 6]
+    with duckdb.connect(str(settings.landing_path), read_only=True) as landing:
+        # what landed alone is no landing of the source, and its days wait for the next one
+        assert landing.execute("select max(landing_number) from raw.landings").fetchone() == (2,)
+        touched = landing.execute("select max(landing_number) from raw.touched_days").fetchone()
+    assert touched == (3,)
+
+
+def test_a_check_copies_probes_into_the_warehouse(
+    source: Path, tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    name = f"checked_{tmp_path.name}"
+    settings = Settings(
+        data_dir=tmp_path, target="postgres", warehouse_url=postgres_server.create_database(name)
+    )
+    store = open_ops_store(settings)
+    land_night(source, settings.landing_path, store, NOON)
+    write(store, [probe(1)])
+    assert small_landing(settings, None).story.endswith("; 1 new health probes")
+    assert postgres_server.execute("select probe_id from raw.health_probes", name) == [(1,)]
+    postgres_server.drop_database(name)

@@ -17,56 +17,32 @@ newest as (
 
 ),
 
--- the last probe that could tell and was not down: failures in a row come after it
-last_answered as (
-
-    select
-        component,
-        min(recency_of_kind) as recency_of_kind
-
-    from probes
-    where is_counted and verdict <> 'down'
-    group by component
-
-),
-
 counted as (
 
     select
-        probes.component,
-        max(probes.checked_at) as counted_until,
-        min(case when probes.recency_of_kind <= {{ var('alert_degraded_probes') }} then probes.checked_at end)
+        component,
+        max(checked_at) as counted_until,
+        min(case when recency_of_kind <= {{ var('alert_degraded_probes') }} then checked_at end)
         as first_of_last_at,
-        min(
-            case
-                when probes.recency_of_kind < coalesce(last_answered.recency_of_kind, 1000000000)
-                    then probes.checked_at
-            end
-        ) as failed_since,
-        count(
-            case when probes.recency_of_kind < coalesce(last_answered.recency_of_kind, 1000000000) then 1 end
-        ) as failed_in_a_row,
+        min(case when answer_count = 0 then checked_at end) as failed_since,
+        count(case when answer_count = 0 then 1 end) as failed_in_a_row,
         count(
             case
-                when probes.recency_of_kind <= {{ var('alert_degraded_probes') }} and probes.verdict = 'degraded'
+                when recency_of_kind <= {{ var('alert_degraded_probes') }} and verdict = 'degraded'
                     then 1
             end
         ) as slow_count,
         count(
             case
                 when
-                    probes.checked_at >= {{ evaluated_at() }} - interval '1 hour'
-                    and (probes.verdict = 'down') <> (probes.previous_verdict = 'down') then 1
+                    checked_at >= {{ evaluated_at() }} - interval '1 hour'
+                    and (verdict = 'down') <> (previous_verdict = 'down') then 1
             end
         ) as change_count
 
     from probes
-
-    -- a component that has not answered
-    left join last_answered on probes.component = last_answered.component
-
-    where probes.is_counted
-    group by probes.component
+    where is_counted
+    group by component
 
 ),
 

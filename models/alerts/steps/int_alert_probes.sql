@@ -1,6 +1,6 @@
 {#-
     Grain: one row per probe of the seven days before the moment of evaluation. Those that count could tell, outside
-    maintenance that was planned by then; `recency` is 1 for the newest of each kind.
+    maintenance that was planned by then; `recency` is 1 for the newest, `answer_count` counts answers from it on.
 -#}
 with
 
@@ -60,7 +60,12 @@ final as (
             partition by component, is_counted
             order by checked_at desc, probe_id desc
         ) as recency_of_kind,
-        lag(verdict) over (partition by component, is_counted order by checked_at, probe_id) as previous_verdict
+        lag(verdict) over (partition by component, is_counted order by checked_at, probe_id) as previous_verdict,
+        count(case when is_counted and verdict <> 'down' then 1 end) over (
+            partition by component
+            order by checked_at desc, probe_id desc
+            rows between unbounded preceding and current row
+        ) as answer_count
 
     from judged
 
