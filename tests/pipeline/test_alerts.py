@@ -275,7 +275,7 @@ class Prober:
             rows = connection.execute(
                 select(table.c.rule, table.c.scope_id, table.c.resolved_at)
                 .where(table.c.scope_kind == "component")
-                .order_by(table.c.opened_as_of)
+                .order_by(table.c.opened_as_of, table.c.rule)
             )
             return [(row.rule, row.scope_id, row.resolved_at is None) for row in rows]
 
@@ -368,7 +368,9 @@ def test_a_component_that_is_gone_stays_unknown_until_somebody_closes_it(prober:
     week_later = 8 * 24 * 60
     assert prober.check(week_later) == []
     assert prober.incidents() == [("component_down", "old", True)]
-    incident = re.search(r"(?m)^(\S+) .*component old", run(prober.settings, "list").stdout)
+    incident = re.search(
+        r"(?m)^(\S+) .*component old", run(prober.settings, "list", "--limit", "10000").stdout
+    )
     assert incident
     assert run(prober.settings, "close", incident[1], "--by", "ann", "--why", "gone").returncode == 0
     assert prober.check(week_later + 15) == []
