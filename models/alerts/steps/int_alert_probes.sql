@@ -25,7 +25,7 @@ probes as (
         verdict,
         is_required,
         greatest(interval_seconds, 1) as interval_seconds,
-        exists (
+        exists(
             select 1
             from windows
             where
