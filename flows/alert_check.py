@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-
 from flows.alert_delivery import notice_enqueuer
 from flows.alert_evaluator import EvaluationReport, apply
 from flows.alert_reader import open_rules
 from flows.alert_rules import Cadence, Evaluation
 from flows.coverage import start_of_day
-from flows.ops_store import OpsStore, open_ops_store, probing
+from flows.maintenance import in_maintenance
+from flows.ops_store import OpsStore, open_ops_store
 from flows.outbox import DeliveryReport
 from flows.progress import Progress
 from flows.review_run import send_outbox
@@ -100,18 +99,8 @@ def evaluate(
 
 
 def _in_maintenance(store: OpsStore, evaluation: Evaluation) -> frozenset[str]:
-    """The components of an evaluation that lie in a maintenance window at its moment."""
-    windows = probing.maintenance_windows
-    with store.transaction() as connection:
-        maintained = set(
-            connection.scalars(
-                select(windows.c.component).where(
-                    windows.c.starts_at <= evaluation.as_of, windows.c.ends_at > evaluation.as_of
-                )
-            )
-        )
-    components = {
+    """The components of an evaluation that are in maintenance at its moment."""
+    components = frozenset(
         found.key.scope_id for found in evaluation.candidates if found.key.scope_kind == "component"
-    }
-    # a window without a component is for all of them
-    return frozenset(components if None in maintained else components & maintained)
+    )
+    return in_maintenance(store, evaluation.as_of, components) if components else frozenset()

@@ -333,9 +333,9 @@ def test_evidence_of_a_component_is_its_last_five_probes(prober: Prober) -> None
 def test_in_maintenance_nobody_is_told(prober: Prober) -> None:
     prober.maintain(None, 3.5, 20)
     prober.maintain("saas_api", 19, 25)
-    for minute in (1, 2, 3):  # it went down before
+    for minute in (1.0, 2.0, 3.0):  # it went down before
         prober.probe("saas_api", minute, "down")
-    for minute in (3.6, 4, 5):
+    for minute in (3.6, 4.0, 5.0):
         prober.probe("proxy", minute, "down")
     assert prober.check(4.5) == []
     assert prober.verdict("proxy", 5.5) == (Verdict.unknown, "planned maintenance")

@@ -408,7 +408,7 @@ def test_a_landing_database_of_an_earlier_release_can_be_built_without_a_landing
         return "built"
 
     monkeypatch.setattr("flows.build.build_side_file", build_side_file)
-    assert build(settings, as_of=NOON, progress=SilentProgress()) == "built"
+    assert str(build(settings, as_of=NOON, progress=SilentProgress())) == "built"
 
 
 def test_the_mirror_carries_probes_that_landed_alone(
