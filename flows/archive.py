@@ -130,6 +130,11 @@ def keep_document(connection: Connection, media_type: str, content: bytes) -> st
     return digest
 
 
+def media_type_of(connection: Connection, digest: str) -> str | None:
+    """The media type that a document was kept with; None when there is no such document."""
+    return connection.scalar(select(documents.c.media_type).where(documents.c.sha256 == digest))
+
+
 def read_document(connection: Connection, digest: str) -> bytes:
     """The bytes of that hash. Raises AlmanacError when they are gone or are not what was kept."""
     kept: Any = connection.scalar(select(documents.c.content).where(documents.c.sha256 == digest))

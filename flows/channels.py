@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
+
+MAIL = "message/rfc822"
+JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A message for one recipient, as bytes of RFC 5322; where it goes besides."""
+    """A message for one recipient, as bytes of its media type; where it goes besides."""
 
     kind: str
     scope: str
@@ -18,10 +22,20 @@ class Parcel:
     recipient: str
     message_id: str
     content: bytes
+    media_type: str = MAIL
 
 
 class TryLater(Exception):
-    """This message was not taken now and may be later."""
+    """This message was not taken now and may be later.
+
+    `wait`: how long the receiver asks to be left alone. `is_outage`: the channel is at fault, not the
+    message.
+    """
+
+    def __init__(self, story: str, *, wait: timedelta | None = None, is_outage: bool = False) -> None:
+        super().__init__(story)
+        self.wait = wait
+        self.is_outage = is_outage
 
 
 class Refused(Exception):
@@ -29,7 +43,11 @@ class Refused(Exception):
 
 
 class NobodyKnows(Exception):
-    """The message was handed over and nothing confirmed it: it may have arrived."""
+    """The message was handed over and nothing confirmed it: it may have arrived. `is_outage` as above."""
+
+    def __init__(self, story: str, *, is_outage: bool = False) -> None:
+        super().__init__(story)
+        self.is_outage = is_outage
 
 
 class ChannelDown(Exception):

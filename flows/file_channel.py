@@ -1,4 +1,4 @@
-"""The channel that sends nothing: each message becomes an .eml file, which mail programs open."""
+"""The channel that sends nothing: each message becomes a file, a mail one that mail programs open (.eml)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.channels import Parcel, TryLater
+from flows.channels import MAIL, Parcel, TryLater
 from flows.review_scopes import parse_scope
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -29,7 +29,8 @@ class FileChannel:
         who = _UNSAFE.sub("-", parcel.recipient)[:40].strip("-")
         mark = hashlib.sha256(parcel.recipient.encode()).hexdigest()[:8]
         issue = "" if parcel.edition == 1 else f"-edition-{parcel.edition}"
-        name = f"{parse_scope(parcel.scope).file_name}{issue}-to-{who}-{mark}.eml"
+        ending = "eml" if parcel.media_type == MAIL else "json"
+        name = f"{parse_scope(parcel.scope).file_name}{issue}-to-{who}-{mark}.{ending}"
         return self._folder / _UNSAFE.sub("-", parcel.kind) / _UNSAFE.sub("-", parcel.period) / name
 
     def send(self, parcel: Parcel, handing_over: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""The tables of the ops store for reviews: their editions and documents, what is sent to whom, who left."""
+"""The tables of the ops store for what is sent: editions, messages, channels at fault, who left."""
 
 from __future__ import annotations
 
@@ -85,6 +85,21 @@ class DeliveryTables:
             UniqueConstraint("kind", "scope", "period", "edition", "recipient", "channel"),
             Index("outbox_by_state", "state", "due_at"),
         )
+        # a row for each channel that ever failed or asked to be left alone; since version 3
+        self.channel_circuits = Table(
+            "channel_circuits",
+            metadata,
+            Column("channel", Text, primary_key=True),
+            # in a row; 0 when the last message was answered
+            Column("failure_count", Integer, nullable=False),
+            # nothing is sent before that; null when nothing keeps the channel from being used
+            Column("open_until", DateTime),
+            # how long it was opened for the last time; null while it is closed
+            Column("wait_seconds", Integer),
+            # when it last worked again after it had been open
+            Column("closed_at", DateTime),
+            Column("last_error", Text),
+        )
         # kind: weekly, monthly or all
         self.unsubscribes = Table(
             "unsubscribes",
@@ -99,5 +114,6 @@ class DeliveryTables:
             self.editions,
             self.edition_documents,
             self.outbox,
+            self.channel_circuits,
             self.unsubscribes,
         )

@@ -3,7 +3,11 @@
 A row is one message for one recipient of one edition; a second row for the same cannot exist. Its states:
 `pending` (to be sent, perhaps later), `sending` (handed over, not yet confirmed), `sent`, `dead` (will never
 be taken), `unknown` (handed over, never confirmed). An unknown message is sent once more, after a while, with
-the same Message-ID and a mark in its subject; it is never dropped in silence, and never sent a third time.
+the same id, and a mail with a mark in its subject; it is never dropped in silence, and never sent a third
+time.
+
+A channel that fails again and again is left alone for a while (flows.channel_circuits); what waits for it
+meanwhile uses up neither attempts nor time.
 """
 
 from __future__ import annotations
@@ -20,8 +24,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from flows.archive import Edition, keep_document, read_document
-from flows.channels import Channel, ChannelDown, NobodyKnows, Parcel, Refused, TryLater
+from flows.archive import Edition, keep_document, media_type_of, read_document
+from flows.channel_circuits import Circuit, CircuitBook
+from flows.channels import MAIL, Channel, ChannelDown, NobodyKnows, Parcel, Refused, TryLater
 from flows.errors import AlmanacError
 from flows.failpoints import failpoint
 from flows.ops_store import OpsStore, deliveries
@@ -38,7 +43,7 @@ ALERT = "alert"
 LEASE = timedelta(minutes=15)  # longer than any message may take, its connection included
 GRACE = timedelta(minutes=15)  # before an unconfirmed message is sent once more
 FIRST_WAIT = timedelta(minutes=1)
-LONGEST_WAIT = timedelta(hours=6)
+LONGEST_WAIT = timedelta(hours=6)  # also of what a receiver may ask for
 GIVE_UP_AFTER = timedelta(hours=24)
 # before that: a message that waited a day for a server that was away is not lost to its first "try later"
 FEWEST_ATTEMPTS = 5
@@ -63,6 +68,7 @@ class Delivery:
     channel: str
     message_id: str
     content: bytes
+    media_type: str = MAIL
 
 
 @dataclass(slots=True)
@@ -75,6 +81,8 @@ class DeliveryReport:
     unknown: int = 0
     # by channel: why it took nothing
     channels_down: dict[str, str] = field(default_factory=dict)
+    # by channel: that it asked to be left alone, and until when
+    resting: dict[str, str] = field(default_factory=dict)
     # one line each, for operators
     troubles: list[str] = field(default_factory=list)
 
@@ -89,6 +97,7 @@ class DeliveryReport:
                 counts.append(f"{count} {word}")
         lines = [", ".join(counts)]
         lines += [f"channel {name} is down: {why}" for name, why in self.channels_down.items()]
+        lines += [f"channel {name} {why}" for name, why in self.resting.items()]
         return "\n".join([*lines, *self.troubles[:10]])
 
 
@@ -109,7 +118,7 @@ def enqueue(connection: Connection, now: datetime, entries: Sequence[Delivery]) 
                 edition=entry.edition,
                 recipient=entry.recipient,
                 channel=entry.channel,
-                message_sha256=keep_document(connection, "message/rfc822", entry.content),
+                message_sha256=keep_document(connection, entry.media_type, entry.content),
                 message_id=entry.message_id,
                 state="pending",
                 attempt_count=0,
@@ -145,6 +154,7 @@ def deliver(
             if not sender.send_one():
                 break
         sender.look_for_other_channels()
+        sender.tell_of_circuits()
     finally:
         for channel in channels.values():
             channel.close()
@@ -200,6 +210,9 @@ class _Sender:
         self._sleep = sleep
         self._grace = grace
         self._holder = uuid.uuid4().hex
+        self._circuits = CircuitBook(LEASE, LONGEST_WAIT)
+        # of the channel of the row at work, as it was when the row was claimed
+        self._circuit: Circuit | None = None
         self.report = DeliveryReport()
 
     def send_one(self) -> bool:
@@ -207,37 +220,48 @@ class _Sender:
         row = self._claim()
         if row is None:
             return False
+        try:
+            self._work_on(row)
+        finally:
+            self._circuits.let_go(self._store, row.channel, self._circuit)
+        return True
+
+    def _work_on(self, row: Any) -> None:
         failpoint("outbox.claimed")
         try:
             parcel = self._parcel(row)
         except AlmanacError as damaged:
             # a document that the archive lost holds up nobody else's
-            (self._doubt if row.state == "sending" else self._retry)(row, str(damaged))
-            return True
+            if row.state == "sending":
+                self._doubt(row, NobodyKnows(str(damaged)))
+            else:
+                self._retry(row, TryLater(str(damaged)))
+            return
         if parcel is None:
-            return True
+            return
         channel = self._channels[row.channel]
         if row.state == "sending":
             self._settle_abandoned(row, parcel, channel)
-            return True
+            return
         try:
             channel.send(parcel, lambda: self._hand_over(row))
         except _Overtaken:
             pass  # the row is the other sender's now
         except ChannelDown as down:
-            self._set(row, state=row.state)
+            with self._store.transaction() as connection:
+                self._update(connection, row, state=row.state)
+                self._note_failure(connection, row, str(down))
             self.report.channels_down[row.channel] = str(down)
         except TryLater as later:
-            self._retry(row, str(later))
+            self._retry(row, later, was_tried=True)
         except Refused as refused:
             self._bury(row, str(refused))
         except NobodyKnows as nobody:
-            self._doubt(row, str(nobody))
+            self._doubt(row, nobody)
         else:
             failpoint("outbox.taken")
             self._note_sent(row)
             failpoint("outbox.marked")
-        return True
 
     def look_for_other_channels(self) -> None:
         """Report rows that wait for a channel that is not set up."""
@@ -256,10 +280,38 @@ class _Sender:
             for channel, count in rows:
                 self.report.channels_down[channel] = f"it is not set up, and {count} messages wait for it"
 
+    def tell_of_circuits(self) -> None:
+        """Report channels that are left alone while messages wait for them."""
+        with self._store.transaction() as connection:
+            for circuit in self._circuits.at_rest(connection, self._now(connection)).values():
+                count = connection.scalar(
+                    select(func.count()).where(
+                        outbox.c.channel == circuit.channel,
+                        or_(
+                            outbox.c.state == "pending",
+                            and_(outbox.c.state == "unknown", outbox.c.is_resend.is_(False)),
+                        ),
+                    )
+                )
+                if count and circuit.channel in self._channels:
+                    told = self.report.channels_down if circuit.is_open else self.report.resting
+                    told[circuit.channel] = f"{circuit}; {count} messages wait for it"
+
+    def _note_failure(self, connection: Connection, row: Any, why: str) -> datetime | None:
+        """Until when its channel is left alone because of it; None when it is not."""
+        return self._circuits.note_failure(
+            connection, row.channel, self._circuit, self._now(connection), redact(why)
+        )
+
     def _claim(self) -> Any:
-        usable = [name for name in self._channels if name not in self.report.channels_down]
         with self._store.transaction() as connection:
             now = self._now(connection)
+            at_rest = self._circuits.at_rest(connection, now)
+            usable = [
+                name
+                for name in self._channels
+                if name not in self.report.channels_down and name not in at_rest
+            ]
             # what seems further ahead than can be was written before the clock was set back; by a second
             # or a minute, as clocks are corrected, does not end the lease of a sender that is at work
             is_free = or_(outbox.c.lease_until.is_(None), _is_over(outbox.c.lease_until, now, 2 * LEASE))
@@ -284,6 +336,7 @@ class _Sender:
                     .where(outbox.c.delivery_id == row.delivery_id)
                     .values(lease_until=now + LEASE, lease_holder=self._holder)
                 )
+                self._circuit = self._circuits.claim(connection, row.channel, now)
             return row
 
     def _parcel(self, row: Any) -> Parcel | None:
@@ -293,9 +346,19 @@ class _Sender:
                 self._update(connection, row, state="dead", last_error="unsubscribed")
                 return None
             content = read_document(connection, row.message_sha256)
-        if row.state == "unknown":
+            media_type = media_type_of(connection, row.message_sha256) or MAIL
+        if row.state == "unknown" and media_type == MAIL:
             content = _SUBJECT.sub(lambda found: found[0] + DUPLICATE_MARK, content, count=1)
-        return Parcel(row.kind, row.scope, row.period, row.edition, row.recipient, row.message_id, content)
+        return Parcel(
+            row.kind,
+            row.scope,
+            row.period,
+            row.edition,
+            row.recipient,
+            row.message_id,
+            content,
+            media_type,
+        )
 
     def _hand_over(self, row: Any) -> None:
         """The last moment at which nothing has left; from here on a crash leaves a doubt."""
@@ -320,13 +383,39 @@ class _Sender:
         elif was_taken is False:
             self._set(row, state="pending", is_resend=False)
         else:
-            self._doubt(row, "the sender ended before the server's answer was noted")
+            self._doubt(row, NobodyKnows("the sender ended before the server's answer was noted"))
 
-    def _retry(self, row: Any, why: str) -> None:
+    def _retry(self, row: Any, later: TryLater, *, was_tried: bool = False) -> None:
+        """Put a message off; `was_tried`: the channel has said so, not the archive."""
+        why = str(later)
         attempt = row.attempt_count + 1
         with self._store.transaction() as connection:
             now = self._now(connection)
-            if now - row.created_at >= GIVE_UP_AFTER and attempt >= FEWEST_ATTEMPTS:
+            wanted = min(later.wait or timedelta(0), LONGEST_WAIT)
+            opened_until = None
+            if was_tried and later.is_outage:
+                opened_until = self._note_failure(connection, row, why)
+            elif was_tried and later.wait is not None:
+                self._circuits.rest(connection, row.channel, now, wanted, redact(why))
+            elif was_tried:
+                self._circuits.note_answer(connection, row.channel, self._circuit, now)
+            if opened_until is not None and self._circuit is not None and self._circuit.is_trial:
+                # the trial of a channel that is still at fault: no failure of the message
+                self._update(
+                    connection,
+                    row,
+                    state="unknown" if row.state == "unknown" else "pending",
+                    is_resend=False,
+                    attempt_count=row.attempt_count,
+                    due_at=opened_until,
+                    last_error=redact(why),
+                )
+                self.report.retried += 1
+                return
+            worked_since = row.created_at
+            if self._circuit is not None and self._circuit.closed_at is not None:
+                worked_since = max(worked_since, self._circuit.closed_at)
+            if now - worked_since >= GIVE_UP_AFTER and attempt >= FEWEST_ATTEMPTS:
                 # what may have arrived stays in doubt
                 is_doubtful = row.state == "unknown"
                 self._update(
@@ -348,18 +437,26 @@ class _Sender:
                 state="unknown" if row.state == "unknown" else "pending",
                 is_resend=False,
                 attempt_count=attempt,
-                due_at=now + _wait(row.delivery_id, attempt),
+                due_at=now + max(_wait(row.delivery_id, attempt), wanted),
                 last_error=redact(why),
             )
         self.report.retried += 1
 
     def _bury(self, row: Any, why: str) -> None:
-        self._set(row, state="dead", attempt_count=row.attempt_count + 1, last_error=redact(why))
+        with self._store.transaction() as connection:
+            self._update(
+                connection, row, state="dead", attempt_count=row.attempt_count + 1, last_error=redact(why)
+            )
+            # whoever refuses is there
+            self._circuits.note_answer(connection, row.channel, self._circuit, self._now(connection))
         self.report.dead += 1
         self.report.troubles.append(f"{row.recipient}: {why}")
 
-    def _doubt(self, row: Any, why: str) -> None:
+    def _doubt(self, row: Any, nobody: NobodyKnows) -> None:
+        why = str(nobody)
         with self._store.transaction() as connection:
+            if nobody.is_outage:
+                self._note_failure(connection, row, why)
             due_at = self._now(connection) + self._grace
             self._update(connection, row, state="unknown", due_at=due_at, last_error=redact(why))
         self.report.unknown += 1
@@ -371,6 +468,7 @@ class _Sender:
             self._sleep(wait)
             try:
                 with self._store.transaction() as connection:
+                    self._circuits.note_answer(connection, row.channel, self._circuit, self._now(connection))
                     connection.execute(
                         update(outbox)
                         .where(
