@@ -297,6 +297,15 @@ def safe_label(value: str | None, cap: int = 48, missing: str = MISSING) -> str:
     return text if len(text) <= cap else text[: cap - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
 
+_SIGNS = re.compile(r"[^\w ,.:;%$()+'&-]+")
+_DOT_BEFORE_LETTER = re.compile(r"\.(?=[^\W\d])")
+
+
+def without_signs(text: str) -> str:
+    """A label in which no chat finds a mention, a link or a mark, where it would look for them."""
+    return " ".join(_DOT_BEFORE_LETTER.sub(" ", _SIGNS.sub(" ", text)).split())
+
+
 def words(value: str | None, missing: str = MISSING) -> str:
     """A code such as `rate_limit` as words."""
     return missing if value is None else safe_label(value.replace("_", " "))

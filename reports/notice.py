@@ -7,6 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+# The family of what only shows that a channel works.
+TEST = "test"
+
 Event = Literal["opened", "escalated", "reminded", "resolved", "still_firing", "closed"]
 
 

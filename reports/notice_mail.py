@@ -11,7 +11,7 @@ from reports import formats
 from reports.formats import safe_label
 from reports.mail import MailParts, inlined, wrapped
 from reports.message import header_text
-from reports.notice import Member, Notice
+from reports.notice import TEST, Member, Notice
 from reports.render import environment
 
 # Members that are told in full; a mail is cut off by the reader's program at about 100,000 bytes.
@@ -54,8 +54,8 @@ class Line:
 
 def notice_mail(notice: Notice, *, runbooks: str) -> MailParts:
     """The mail of one notice. `runbooks` is where a rule's runbook is found, followed by #rule."""
-    lines = tuple(_line(member, runbooks) for member in notice.members)
-    subject = header_text(_subject(notice, lines))
+    lines = lines_of(notice, runbooks)
+    subject = header_text(subject_of(notice, lines))
     preheader = "; ".join(f"{line.scope}: {line.observed}" for line in lines[:3])
     given = {
         "notice": notice,
@@ -64,10 +64,15 @@ def notice_mail(notice: Notice, *, runbooks: str) -> MailParts:
         "lines": lines,
         "in_full": lines[:IN_FULL],
         "in_short": lines[IN_FULL:],
-        "omitted": _omitted(notice.omitted),
+        "omitted": omitted_text(notice.omitted),
     }
     page = environment("en-GB").get_template("notice.html.j2").render(given)
     return MailParts(subject, preheader, inlined(page), _text(notice, lines))
+
+
+def lines_of(notice: Notice, runbooks: str) -> tuple[Line, ...]:
+    """The members in words, for any channel; names are labels, not yet escaped."""
+    return tuple(_line(member, runbooks) for member in notice.members)
 
 
 def value_text(value: Decimal | None, unit: str) -> str:
@@ -145,7 +150,8 @@ def _age(age: timedelta) -> str:
     return f"{int(hours)} h" if hours < 48 else f"{int(hours / 24)} days"
 
 
-def _omitted(omitted: Mapping[str, int]) -> str | None:
+def omitted_text(omitted: Mapping[str, int]) -> str | None:
+    """What is only counted; None when nothing is."""
     total = sum(omitted.values())
     if not total:
         return None
@@ -153,13 +159,25 @@ def _omitted(omitted: Mapping[str, int]) -> str | None:
     return f"{total:,} more are not listed here ({parts}). almanac alerts list shows all."
 
 
-def _subject(notice: Notice, lines: tuple[Line, ...]) -> str:
+def subject_head(notice: Notice) -> str:
+    """How loud it is, in one word."""
+    if notice.family == TEST:
+        return "TEST"
+    return "RESOLVED" if notice.is_resolved else notice.severity.upper()
+
+
+def subject_of(notice: Notice, lines: tuple[Line, ...]) -> str:
+    """The notice in one line."""
+    return f"[{subject_head(notice)}] {summary_of(notice, lines)}"
+
+
+def summary_of(notice: Notice, lines: tuple[Line, ...]) -> str:
+    """Its first member in one line, and how many more there are."""
     first = lines[0]
-    head = "RESOLVED" if notice.is_resolved else notice.severity.upper()
     total = len(lines) + sum(notice.omitted.values())
     more = f" and {total - 1:,} more" if total > 1 else ""
     reminder = f" (reminder {first.member.reminder_number})" if first.member.reminder_number else ""
-    return f"[{head}] {first.member.title}: {first.scope}, {first.observed}{more}{reminder}"
+    return f"{first.member.title}: {first.scope}, {first.observed}{more}{reminder}"
 
 
 def _text(notice: Notice, lines: tuple[Line, ...]) -> str:
@@ -186,6 +204,6 @@ def _text(notice: Notice, lines: tuple[Line, ...]) -> str:
     ]
     if short:
         parts.append("\n".join(short))
-    if (omitted := _omitted(notice.omitted)) is not None:
+    if (omitted := omitted_text(notice.omitted)) is not None:
         parts.append(wrapped(omitted))
     return "\n\n".join([*parts, ""])

@@ -1,0 +1,109 @@
+"""A notice of alerts as JSON: what the webhook posts and the file channel keeps. docs/alerts.md describes it.
+
+Numbers that were measured are texts of exact decimals, moments UTC with a Z. What people typed is as they
+typed it, shortened: whoever prints it escapes it.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from reports.notice import TEST, Member, Notice
+from reports.notice_mail import IN_FULL
+
+LONGEST_TEXT = 500  # characters of a name or a cell
+LONGEST_SQL = 20_000
+LARGEST_DOCUMENT = 250_000  # bytes; beyond, the last incidents are only counted
+
+
+def notice_json(notice: Notice, *, runbooks: str) -> bytes:
+    """The document, ASCII. `runbooks` is where a rule's runbook is found, followed by #rule."""
+    incidents = [
+        _incident(member, runbooks, in_full=number < IN_FULL) for number, member in enumerate(notice.members)
+    ]
+    omitted = dict(notice.omitted)
+    room = LARGEST_DOCUMENT
+    for number, incident in enumerate(incidents):
+        room -= len(json.dumps(incident))
+        if room < 0 and number:
+            for member in notice.members[number:]:
+                omitted[member.severity] = omitted.get(member.severity, 0) + 1
+            del incidents[number:]
+            break
+    state = "test" if notice.family == TEST else "resolved" if notice.is_resolved else "firing"
+    document = {
+        "type": f"alerts.{state}",
+        "timestamp": _moment(notice.made_at),
+        "data": {
+            "notice_id": notice.notice_id,
+            "follows_notice_id": notice.replies_to,
+            "severity": notice.severity,
+            "family": notice.family,
+            "organization_id": _text(notice.organization_id),
+            "organization_name": _text(notice.organization_name),
+            "as_of": _moment(notice.as_of),
+            "incidents": incidents,
+            "omitted": {severity: str(count) for severity, count in sorted(omitted.items())},
+        },
+    }
+    return json.dumps(document, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+
+
+def _incident(member: Member, runbooks: str, *, in_full: bool) -> dict[str, Any]:
+    """One member; the SQL of the first ones only, `almanac alerts explain` has that of all."""
+    return {
+        "incident_id": member.incident_id,
+        "event": member.event,
+        "rule": member.rule,
+        "title": member.title,
+        "owner": member.owner,
+        "severity": member.severity,
+        "scope": {
+            "kind": member.scope_kind,
+            "id": _text(member.scope_id),
+            "name": _text(member.scope_name),
+            "organization_id": _text(member.organization_id),
+        },
+        "measure": member.measure,
+        "unit": member.unit,
+        "observed_value": _number(member.observed_value),
+        "previous_value": _number(member.previous_value),
+        "comparison": member.comparison,
+        "threshold": _number(member.threshold),
+        "clear_threshold": _number(member.clear_threshold),
+        "baseline_value": _number(member.baseline_value),
+        "volume": None if member.volume is None else str(member.volume),
+        "window_start": _moment(member.window_start),
+        "window_end": _moment(member.window_end),
+        "opened_at": _moment(member.opened_at),
+        "happened_at": _moment(member.happened_at),
+        "reminder_number": str(member.reminder_number),
+        "untold_changes": str(member.untold_changes),
+        "runbook": f"{runbooks}#{member.rule}",
+        "note": _text(member.note),
+        "evidence": {
+            "columns": list(member.evidence_columns),
+            "rows": [[_text(cell) for cell in row] for row in member.evidence_rows[:5]],
+            "sql": member.sql[:LONGEST_SQL] if in_full else None,
+            "parameters": {name: _text(value) for name, value in member.parameters.items()},
+        },
+    }
+
+
+def _text(value: str | None) -> str | None:
+    if value is None:
+        return None
+    # half a pair is no character: many readers of JSON refuse it
+    whole = value.encode("utf-8", "replace").decode("utf-8")
+    return whole if len(whole) <= LONGEST_TEXT else f"{whole[: LONGEST_TEXT - 1]}…"
+
+
+def _number(value: Decimal | None) -> str | None:
+    return None if value is None else format(value, "f")
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else f"{moment.isoformat(timespec='seconds')}Z"

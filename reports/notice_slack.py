@@ -1,0 +1,147 @@
+"""A notice of alerts as the payload of a Slack incoming webhook: a coloured bar with plain text beside it.
+
+What people typed stands in `plain_text` blocks alone, where Slack reads neither mentions nor links nor marks,
+with `& < >` escaped all the same; the only marked-up text is made of names of rules and a checked base URL.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from reports.formats import without_signs
+from reports.notice import Notice
+from reports.notice_mail import IN_FULL, Line, lines_of, omitted_text, subject_head, summary_of
+
+# Of the bars; what is over has the colour of what is no matter.
+COLORS: Mapping[str, str] = {
+    "info": "#36a64f",
+    "warning": "#ff9800",
+    "error": "#f44336",
+    "critical": "#9c27b0",
+}
+# Slack refuses texts of more than 3000 characters, messages of more than 50 blocks, and long ones as a whole.
+LONGEST_TEXT = 2_800
+MOST_BLOCKS = 45
+LONGEST_MESSAGE = 12_000
+LONGEST_SUMMARY = 300
+
+
+def escaped(text: str) -> str:
+    """Text with Slack's three control characters written as it asks."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def slack_payload(notice: Notice, *, runbooks: str) -> bytes:
+    """The JSON to post. `runbooks` is where a rule's runbook is found, followed by #rule."""
+    lines = lines_of(notice, runbooks)
+    room = LONGEST_MESSAGE
+    blocks: list[dict[str, Any]] = []
+    left_out = 0
+    for line in lines[:IN_FULL]:
+        told = [_plain(_full(line)), _context(line)]
+        size = sum(len(json.dumps(block)) for block in told)
+        if size > room - 1_000 and blocks:
+            left_out += 1
+            continue
+        blocks += told
+        room -= size
+    short = []
+    for line in lines[IN_FULL:]:
+        text = f"{line.event} ({line.member.severity}): {line.member.title}, {line.scope}, {line.observed}"
+        short.append(text)
+    for text in _pages(short):
+        size = len(json.dumps(text))
+        if size > room - 1_000 or len(blocks) >= MOST_BLOCKS:
+            left_out += text.count("\n") + 1
+            continue
+        blocks.append(_plain(text))
+        room -= size
+    if left_out:
+        blocks.append(_plain(f"{left_out:,} more do not fit here. almanac alerts list shows all."))
+    if (omitted := omitted_text(notice.omitted)) is not None:
+        blocks.append(_plain(omitted))
+    follows = f", follows {notice.replies_to}" if notice.replies_to is not None else ""
+    blocks.append(_plain(f"Notice {notice.notice_id}{follows}", kind="context"))
+    payload = {
+        "text": _summary(notice, lines),
+        "mrkdwn": False,
+        "link_names": False,
+        "unfurl_links": False,
+        "unfurl_media": False,
+        "attachments": [
+            {"color": COLORS["info" if notice.is_resolved else notice.severity], "blocks": blocks}
+        ],
+    }
+    return json.dumps(payload, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+
+
+def _summary(notice: Notice, lines: tuple[Line, ...]) -> str:
+    """The line of notifications, which Slack reads for links: so names lose what makes one."""
+    said = without_signs(summary_of(notice, lines))[:LONGEST_SUMMARY]
+    return escaped(f"[{subject_head(notice)}] {said}")
+
+
+def _full(line: Line) -> str:
+    member = line.member
+    said = [
+        f"{line.event.upper()} ({member.severity}): {member.title}, {line.scope}",
+        f"{member.measure}: {line.observed}" + (f"; {line.baseline}" if line.baseline else ""),
+        f"{line.condition}, {line.clears}",
+        f"since {line.since}" + (f"; {line.change}" if line.change else ""),
+    ]
+    if member.reminder_number:
+        said.append(f"reminder {member.reminder_number}")
+    if member.untold_changes:
+        said.append(f"it changed {member.untold_changes} times since, untold")
+    if line.rows:
+        said.append(" | ".join(line.columns))
+        said += [" | ".join(row) for row in line.rows]
+    elif member.note:
+        said.append(member.note)
+    if line.sql:
+        said.append(f"SQL: {' '.join(line.sql.split())[:500]}")
+    if line.parameters:
+        said.append(f"with {line.parameters}"[:300])
+    said.append(f"almanac alerts explain {member.incident_id}")
+    return "\n".join(said)
+
+
+def _context(line: Line) -> dict[str, Any]:
+    """Where the runbook is: a link where there is a base URL to make one of."""
+    if not line.runbook.startswith("https://"):
+        return _plain(f"Incident {line.member.incident_id}. Runbook: {line.runbook}", kind="context")
+    link = f"<{escaped(line.runbook)}|Runbook of this rule>"
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": link, "verbatim": True}]}
+
+
+def _plain(text: str, kind: str = "section") -> dict[str, Any]:
+    part = {"type": "plain_text", "text": _fitting(text), "emoji": False}
+    return {"type": kind, "text": part} if kind == "section" else {"type": kind, "elements": [part]}
+
+
+def _fitting(text: str) -> str:
+    """Escaped text of at most LONGEST_TEXT characters, not cut inside an escape."""
+    if len(escaped(text)) <= LONGEST_TEXT:
+        return escaped(text)
+    kept: list[str] = []
+    room = LONGEST_TEXT - 1
+    for character in text:
+        written = escaped(character)
+        if len(written) > room:
+            break
+        kept.append(written)
+        room -= len(written)
+    return "".join(kept) + "…"
+
+
+def _pages(lines: list[str]) -> list[str]:
+    """Lines, as many in one text as fit."""
+    pages: list[str] = []
+    for line in lines:
+        if pages and len(escaped(pages[-1])) + len(escaped(line)) < LONGEST_TEXT - 1:
+            pages[-1] += f"\n{line}"
+        else:
+            pages.append(line)
+    return pages
