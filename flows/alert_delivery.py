@@ -1,18 +1,38 @@
-"""Notices into the outbox: one message per operator, in the transaction that moved the incidents."""
+"""Notices into the outbox: a message per channel that wants it, in the transaction that moved the incidents."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from flows.alert_channels import outbox_name
+from flows.alert_config import (
+    SEVERITIES,
+    AlertConfig,
+    ApprisePart,
+    ChannelPart,
+    FilePart,
+    MailPart,
+    SlackPart,
+    alert_config_of,
+)
+from flows.alert_evaluator import DIGEST
+from flows.channels import JSON
+from flows.errors import UsageError
 from flows.outbox import ALERT, Delivery, enqueue
 from flows.review_issue import recipients_of
 from flows.review_scopes import PLATFORM
 from reports import message
-from reports.notice import Notice
+from reports.notice import TEST, Notice
+from reports.notice_json import notice_json
 from reports.notice_mail import notice_mail
+from reports.notice_slack import slack_payload
+from reports.notice_text import notice_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -21,27 +41,96 @@ if TYPE_CHECKING:
     from flows.settings import Settings
 
 RUNBOOKS = "docs/alerts.md"
+# The channel of those who have no alerts file.
+OPERATORS = "operators"
 
 
 def notice_enqueuer(
     settings: Settings, now: Callable[[Connection], datetime]
 ) -> Callable[[Connection, Notice], None]:
-    """What puts a notice into the outbox: a mail for every operator; nothing where none is named."""
+    """What puts a notice into the outbox, for every channel that wants it; nothing where nobody is named."""
     recipients = recipients_of(settings)
+    config = alert_config_of(settings)
+    require_sender(config, recipients)
 
     def put(connection: Connection, notice: Notice) -> None:
-        if recipients is not None:
-            enqueue(connection, now(connection), deliveries_of(notice, recipients))
+        entries = [entry for _, found in deliveries_of(notice, recipients, config) for entry in found]
+        enqueue(connection, now(connection), entries)
 
     return put
 
 
-def deliveries_of(notice: Notice, recipients: Recipients) -> list[Delivery]:
-    """The messages of a notice; the same notice gives the same Message-IDs, and answers its opener's."""
-    parts = notice_mail(notice, runbooks=RUNBOOKS)
+def require_sender(config: AlertConfig | None, recipients: Recipients | None) -> None:
+    """Raise UsageError when channels mail and nobody is named as the sender."""
+    for name, part in config.channels.items() if config else ():
+        if isinstance(part, MailPart) and recipients is None:
+            raise UsageError(
+                f"Channel {name} of the alerts file mails, and ALMANAC_RECIPIENTS, whose file names the "
+                "sender, is not set. Set it, or take the channel out."
+            )
+        if isinstance(part, MailPart) and part.to is None and recipients and not recipients.operators:
+            raise UsageError(
+                f"Channel {name} of the alerts file mails the operators, and the recipients file names none. "
+                "Name them there, or write `to:` here."
+            )
+
+
+def deliveries_of(
+    notice: Notice, recipients: Recipients | None, config: AlertConfig | None
+) -> Iterator[tuple[str, list[Delivery]]]:
+    """Channels by name, each with its messages of a notice; the same notice gives the same ids."""
+    if config is None:
+        if recipients is not None:
+            yield OPERATORS, _mails(notice, recipients, recipients.operators, RUNBOOKS)
+        return
+    runbooks = config.runbook_base_url or RUNBOOKS
+    for name, part in config.channels.items():
+        wanted = wanted_part(notice, part)
+        if wanted is None:
+            yield name, []
+        elif isinstance(part, MailPart):
+            assert recipients is not None
+            yield name, _mails(wanted, recipients, part.to or recipients.operators, runbooks)
+        else:
+            yield name, [_post(wanted, name, part, runbooks)]
+
+
+def wanted_part(notice: Notice, part: ChannelPart) -> Notice | None:
+    """What of a notice a channel gets: incidents severe enough, of its families and organizations.
+
+    A digest, whose incidents are of all families, passes any choice of families. A test passes everything.
+    """
+    if notice.family == TEST:
+        return notice
+    if part.families is not None and notice.family not in (*part.families, DIGEST):
+        return None
+    lowest = SEVERITIES.index(part.min_severity)
+    loud = SEVERITIES[lowest:]
+    members = tuple(
+        member
+        for member in notice.members
+        if member.severity in loud
+        and (part.organizations is None or member.organization_id in part.organizations)
+    )
+    # the counts of a digest are not known by organization
+    omitted = {
+        severity: count
+        for severity, count in notice.omitted.items()
+        if severity in loud and part.organizations is None
+    }
+    if not members:
+        return None
+    # what it follows up is what opened its first member
+    replies_to = notice.replies_to if members[0] is notice.members[0] else None
+    return replace(notice, members=members, omitted=omitted, replies_to=replies_to)
+
+
+def _mails(notice: Notice, recipients: Recipients, addresses: Sequence[str], runbooks: str) -> list[Delivery]:
+    """A mail for each address, in answer to that of the opener."""
+    parts = notice_mail(notice, runbooks=runbooks)
     domain = recipients.sender.list_domain
     found = []
-    for address in recipients.operators:
+    for address in addresses:
 
         def identity(notice_id: str, address: str = address) -> str:
             return message.message_id(domain, ALERT, str(PLATFORM), notice_id, 1, address)
@@ -75,3 +164,20 @@ def deliveries_of(notice: Notice, recipients: Recipients) -> list[Delivery]:
             )
         )
     return found
+
+
+def _post(notice: Notice, name: str, part: ChannelPart, runbooks: str) -> Delivery:
+    """The one message of a channel that is no mail."""
+    if isinstance(part, SlackPart):
+        content = slack_payload(notice, runbooks=runbooks)
+    elif isinstance(part, ApprisePart):
+        content = notice_text(notice, runbooks=runbooks)
+    else:
+        content = notice_json(notice, runbooks=runbooks)
+    channel = "file" if isinstance(part, FilePart) else outbox_name(name, part)
+    assert channel is not None
+    # the webhook-id of every try: it says nothing, and fits a header
+    digest = hashlib.sha256(f"{notice.notice_id} {channel} {name}".encode()).hexdigest()
+    return Delivery(
+        ALERT, str(PLATFORM), notice.notice_id, 1, name, channel, f"msg_{digest[:32]}", content, JSON
+    )

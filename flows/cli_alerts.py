@@ -153,6 +153,23 @@ def backtest(
     typer.echo(report)
 
 
+@alerts_app.command("test-send")
+def send_tests(
+    channel: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only through this channel of the alerts file.")
+    ] = None,
+) -> None:
+    """Send a notice that says it is a test through every channel, now. Exits 1 when one does not take it."""
+    from flows.alert_test_send import send_tests as send
+
+    tried = send(settings_now(), only=channel)
+    for one in tried:
+        to = "" if one.recipient == one.channel else f" to {one.recipient}"
+        typer.echo(f"{one.channel}{to}: {'sent' if one.trouble is None else f'not sent: {one.trouble}'}")
+    if any(one.trouble is not None for one in tried):
+        raise typer.Exit(1)
+
+
 def _source(settings: Settings, option: str | None) -> SourceLocation:
     from flows.nightly import source_of
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from flows.errors import AlmanacError
 from flows.libraries import missing_packages
 from flows.preflight import free_bytes, needed_bytes
-from flows.settings import Settings, unknown_names
+from flows.settings import SECRET_PREFIX, Settings, unknown_names
 from flows.source_files import find_files, layouts
 from flows.source_location import PostgresUrl, parse_source
 from flows.warehouse import open_warehouse, warehouse_name
@@ -43,6 +43,7 @@ def examine(settings: Settings) -> list[Check]:
         "warehouse": _warehouse,
         "recipients": _recipients,
         "mail server": _mail_server,
+        "alert channels": _alert_channels,
     }
     results = []
     for name, check in checks.items():
@@ -88,8 +89,15 @@ def _dbt(settings: Settings) -> str:
     return ", ".join(versions)
 
 
-def _names(_: Settings) -> str:
-    if names := unknown_names():
+def _names(settings: Settings) -> str:
+    from flows.alert_config import alert_config_of
+
+    try:
+        config = alert_config_of(settings)
+        secrets = config.secrets if config else set()
+    except AlmanacError:  # told by its own check
+        secrets = {name for name in unknown_names() if name.startswith(SECRET_PREFIX)}
+    if names := unknown_names(secrets):
         raise AlmanacError(f"no setting is called {', '.join(names)}; docs/operations.md lists them all")
     return "every ALMANAC_* variable is known"
 
@@ -187,6 +195,45 @@ def _mail_server(settings: Settings) -> str:
     server = parse_smtp_url(settings.smtp_url)
     tls_context(settings.smtp_ca_file)
     return f"{server}, trusted by {settings.smtp_ca_file or 'the authorities of this system'}"
+
+
+def _alert_channels(settings: Settings) -> str:
+    from flows.alert_channels import open_channel, outbox_name
+    from flows.alert_config import alert_config_of
+    from flows.alert_delivery import require_sender
+    from flows.apprise_channel import AppriseChannel
+    from flows.review_issue import recipients_of
+
+    config = alert_config_of(settings)
+    wrong = _open_circuits(settings)
+    if config is None:
+        if wrong:
+            raise AlmanacError("; ".join(wrong))
+        return "mails to the operators (ALMANAC_ALERTS names others)"
+    require_sender(config, recipients_of(settings))
+    for name, part in config.channels.items():
+        if outbox_name(name, part) is None:
+            continue
+        try:
+            channel = open_channel(name, part)
+            if isinstance(channel, AppriseChannel):
+                channel.check()
+        except AlmanacError as error:
+            wrong.append(f"channel {name}: {error}")
+    if wrong:
+        raise AlmanacError("; ".join(wrong))
+    return ", ".join(f"{name} ({part.kind})" for name, part in config.channels.items())
+
+
+def _open_circuits(settings: Settings) -> list[str]:
+    """Channels that failed so often that they are left alone for a while."""
+    from flows.channel_circuits import open_circuits
+    from flows.ops_store import open_ops_store
+
+    if settings.target == "duckdb" and not settings.ops_path.exists():
+        return []
+    with open_ops_store(settings).transaction() as connection:
+        return [f"channel {circuit.channel}: {circuit}" for circuit in open_circuits(connection)]
 
 
 def _megabytes(size: int) -> str:

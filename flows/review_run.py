@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from flows.alert_channels import alert_channels
 from flows.channels import Channel
 from flows.errors import AlmanacError, UsageError
 from flows.file_channel import FileChannel
@@ -110,8 +111,8 @@ def send_outbox(settings: Settings) -> DeliveryReport:
 
 
 def channels(settings: Settings) -> dict[str, Channel]:
-    """The ways out: files always, mails where there is a server and a sender."""
-    found: dict[str, Channel] = {"file": FileChannel(settings.outbox_dir)}
+    """The ways out: files always, mails where there is a server and a sender, those of the alerts file."""
+    found: dict[str, Channel] = {"file": FileChannel(settings.outbox_dir), **alert_channels(settings)}
     recipients = recipients_of(settings)
     if recipients is not None and settings.smtp_url is not None:
         found["mail"] = MailChannel(

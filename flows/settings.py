@@ -3,15 +3,19 @@
 import os
 import re
 import zoneinfo
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows.errors import UsageError
 
 PREFIX = "ALMANAC_"
+# Of variables that hold the secrets of channels of alerts; the alerts file says which.
+SECRET_PREFIX = PREFIX + "ALERT_"
 
 # Names in the time zone table that mean another place on another machine, or no place at all.
 _NOT_A_PLACE = frozenset({"localtime", "Factory"})
@@ -50,6 +54,8 @@ class Settings(BaseSettings):
     alert_cron: str = "*/15 * * * *"
     # who gets which review; without it nothing is sent
     recipients: Path | None = None
+    # which alerts go where; without it, mails to the operators that the recipients file names
+    alerts: Path | None = None
     # the mail server; it may hold a password
     smtp_url: str | None = Field(default=None, repr=False)
     smtp_ca_file: Path | None = None
@@ -86,7 +92,7 @@ class Settings(BaseSettings):
             )
         return line
 
-    @field_validator("recipients", "smtp_ca_file", "probes")
+    @field_validator("recipients", "alerts", "smtp_ca_file", "probes")
     @classmethod
     def _is_an_absolute_file(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()
@@ -197,9 +203,23 @@ _PROFILE_NAMES = frozenset(
 )
 
 
-def unknown_names() -> list[str]:
-    """ALMANAC_* variables of the environment that no setting reads: most often a misspelling."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | _PROFILE_NAMES
+def read_secret(name: str) -> str | None:
+    """The secret of a channel: the variable of that name, from the environment or `.env`; None when unset.
+
+    Raises ValueError for any other variable than one of SECRET_PREFIX.
+    """
+    if not name.startswith(SECRET_PREFIX):
+        raise ValueError(f"{name[:80]!r} does not begin with {SECRET_PREFIX}")
+    value = os.environ.get(name) or dotenv_values(".env").get(name)
+    return value.strip() or None if value else None
+
+
+def unknown_names(secrets: Collection[str] = ()) -> list[str]:
+    """ALMANAC_* variables of the environment that nothing reads: most often a misspelling.
+
+    `secrets`: the names of those that the alerts file names.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | _PROFILE_NAMES | set(secrets)
     return sorted(
         name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known
     )

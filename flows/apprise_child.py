@@ -1,0 +1,55 @@
+"""The process that hands one notification to the Apprise library: it reads JSON from stdin, answers one word.
+
+Started as a script of its own (`python -I apprise_child.py`), with an empty environment, so that whatever a
+service's plugin does can be ended at once, finds no proxy and no secret of others, and logs to nobody.
+The answer: `sent`, `failed`, or `unknown` for a URL that Apprise does not know.
+"""
+
+import json
+import logging
+import sys
+
+
+def main() -> None:
+    """Notify once; nothing of URL or text is printed."""
+    logging.disable(logging.CRITICAL)
+    import apprise
+    from apprise.common import OverflowMode
+
+    order = json.load(sys.stdin)
+    asset = apprise.AppriseAsset(
+        app_id="LLM Almanac",
+        app_desc="LLM Almanac",
+        app_url="",
+        async_mode=False,
+        storage_mode="memory",
+        # what a URL's own ?redirect= or ?retry= says is overruled below
+        http_redirects=False,
+        secure_logging=True,
+        pgp_autogen=False,
+        pem_autogen=False,
+    )
+    service = apprise.Apprise.instantiate(order["url"], asset=asset)
+    if service is None:
+        print("unknown")
+        return
+    service.redirects = False
+    service.service_retry = 0
+    service.overflow_mode = OverflowMode.TRUNCATE
+    if order["is_check"]:
+        print("known")
+        return
+    print("ready", flush=True)
+    sender = apprise.Apprise(asset=asset)
+    sender.add(service)
+    was_sent = sender.notify(
+        title=order["title"],
+        body=order["body"],
+        notify_type=order["type"],
+        body_format=apprise.NotifyFormat.TEXT,
+    )
+    print("sent" if was_sent else "failed")
+
+
+if __name__ == "__main__":
+    main()
