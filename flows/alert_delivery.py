@@ -1,4 +1,4 @@
-"""Notices into the outbox: a message per channel that wants it, in the transaction that moved the incidents."""
+"""Notices into the outbox: a message per channel that wants it, as one with what moved the incidents."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def post(
         handing_over()
         try:
             connection.send(body[-1:])
-            return _answer(connection)
+            return _answer(connection, ends_at)
         except (OSError, http.client.HTTPException) as error:
             how = (
                 "did not answer in time" if _is_late(ends_at) else f"ended without an answer: {_kind(error)}"
@@ -320,8 +320,11 @@ def _cut_off(wire: socket.socket, ends_at: float) -> Iterator[None]:
         wire.close()
 
 
-def _answer(connection: http.client.HTTPConnection) -> Answer:
+def _answer(connection: http.client.HTTPConnection, ends_at: float) -> Answer:
     response = connection.getresponse()
+    if _is_late(ends_at):
+        # headers that were cut off look like headers that ended
+        raise TimeoutError
     reason = None
     if response.status >= 300:
         # the status is the answer, whatever becomes of the rest
