@@ -23,7 +23,7 @@ def main() -> None:
         app_url="",
         async_mode=False,
         storage_mode="memory",
-        # what a URL's own ?redirect= or ?retry= says is overruled below
+        # what a URL's own ?redirect=, ?retry= or ?optional= says is overruled below
         http_redirects=False,
         secure_logging=True,
         pgp_autogen=False,
@@ -34,7 +34,8 @@ def main() -> None:
         print("unknown")
         return
     service.redirects = False
-    service.service_retry = 0
+    service.retry = 0
+    service.optional = False
     service.overflow_mode = OverflowMode.TRUNCATE
     if order["is_check"]:
         print("known")

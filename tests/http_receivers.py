@@ -27,9 +27,9 @@ class Posted:
 class Receiver:
     """What a server got, and what it does next.
 
-    `answers`, used up one by one, the last one for ever: a status with headers (`429\\r\\nRetry-After: 2`) and
-    body (`400|invalid_payload`), or `hang`, `drip` (a header that never ends), `reset`, `giant:200` (a body of
-    1 GiB), `early` (close before anything is read), `garbage`.
+    `answers`, used up one by one, the last one for ever: a status with headers and a body
+    (`429\\r\\nRetry-After: 2`, `400|invalid_payload`), or `hang`, `drip` (a header that never ends), `reset`,
+    `giant:200` (a body of 1 GiB), `early` (close before anything is read), `garbage`.
     """
 
     answers: list[str]
