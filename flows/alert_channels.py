@@ -70,7 +70,7 @@ class Hindered:
 
     def send(self, parcel: Parcel, handing_over: Callable[[], None]) -> None:
         """Raises ChannelDown."""
-        raise ChannelDown(self._story)
+        raise ChannelDown(self._story, is_outage=False)
 
     def was_taken(self, parcel: Parcel) -> None:
         """Nobody is asked."""

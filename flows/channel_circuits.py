@@ -47,14 +47,15 @@ class Circuit:
         """Whether it is at fault; otherwise it rests because it asked to."""
         return self.wait_seconds is not None
 
-    def __str__(self) -> str:
-        until = f"{self.open_until:%Y-%m-%d %H:%M} UTC" if self.open_until else "it is tried"
-        if self.is_open:
-            return (
-                f"it failed {self.failure_count} times in a row and is left alone until {until} "
-                f"({self.last_error})"
-            )
-        return f"asked to be left alone until {until} ({self.last_error})"
+    def told(self, now: datetime) -> str:
+        """For people: what is the matter with it, and until when."""
+        until = f"until {self.open_until:%Y-%m-%d %H:%M} UTC" if self.open_until else ""
+        if not self.is_open:
+            return f"asked to be left alone {until} ({self.last_error})"
+        failed = f"it failed {self.failure_count} times in a row"
+        if self.open_until is None or self.open_until <= now:
+            return f"{failed} ({self.last_error}); the next message tries it"
+        return f"{failed} and is left alone {until} ({self.last_error})"
 
 
 class CircuitBook:

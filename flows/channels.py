@@ -51,7 +51,14 @@ class NobodyKnows(Exception):
 
 
 class ChannelDown(Exception):
-    """The channel takes nothing at all: no server, wrong password, no trustworthy connection."""
+    """The channel takes nothing at all: no server, wrong password, no trustworthy connection.
+
+    `is_outage` is false when nothing was tried because a setting is missing: the next run reads it anew.
+    """
+
+    def __init__(self, story: str, *, is_outage: bool = True) -> None:
+        super().__init__(story)
+        self.is_outage = is_outage
 
 
 class Channel(Protocol):

@@ -7,7 +7,7 @@ import importlib.util
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,7 +205,8 @@ def _alert_channels(settings: Settings) -> str:
     from flows.review_issue import recipients_of
 
     config = alert_config_of(settings)
-    wrong = _open_circuits(settings)
+    own = [outbox_name(name, part) for name, part in config.channels.items()] if config else []
+    wrong = _open_circuits(settings, ("mail", "file", *own))
     if config is None:
         if wrong:
             raise AlmanacError("; ".join(wrong))
@@ -225,15 +226,21 @@ def _alert_channels(settings: Settings) -> str:
     return ", ".join(f"{name} ({part.kind})" for name, part in config.channels.items())
 
 
-def _open_circuits(settings: Settings) -> list[str]:
-    """Channels that failed so often that they are left alone for a while."""
+def _open_circuits(settings: Settings, channels: Collection[str | None]) -> list[str]:
+    """Those of the channels that failed so often that they are left alone for a while."""
     from flows.channel_circuits import open_circuits
     from flows.ops_store import open_ops_store
 
     if settings.target == "duckdb" and not settings.ops_path.exists():
         return []
-    with open_ops_store(settings).transaction() as connection:
-        return [f"channel {circuit.channel}: {circuit}" for circuit in open_circuits(connection)]
+    store = open_ops_store(settings)
+    with store.transaction() as connection:
+        now = store.now(connection)
+        return [
+            f"channel {circuit.channel}: {circuit.told(now)}"
+            for circuit in open_circuits(connection)
+            if circuit.channel in channels
+        ]
 
 
 def _megabytes(size: int) -> str:

@@ -250,7 +250,8 @@ class _Sender:
         except ChannelDown as down:
             with self._store.transaction() as connection:
                 self._update(connection, row, state=row.state)
-                self._note_failure(connection, row, str(down))
+                if down.is_outage:
+                    self._note_failure(connection, row, str(down))
             self.report.channels_down[row.channel] = str(down)
         except TryLater as later:
             self._retry(row, later, was_tried=True)
@@ -283,7 +284,8 @@ class _Sender:
     def tell_of_circuits(self) -> None:
         """Report channels that are left alone while messages wait for them."""
         with self._store.transaction() as connection:
-            for circuit in self._circuits.at_rest(connection, self._now(connection)).values():
+            now = self._now(connection)
+            for circuit in self._circuits.at_rest(connection, now).values():
                 count = connection.scalar(
                     select(func.count()).where(
                         outbox.c.channel == circuit.channel,
@@ -295,7 +297,7 @@ class _Sender:
                 )
                 if count and circuit.channel in self._channels:
                     told = self.report.channels_down if circuit.is_open else self.report.resting
-                    told[circuit.channel] = f"{circuit}; {count} messages wait for it"
+                    told[circuit.channel] = f"{circuit.told(now)}; {count} messages wait for it"
 
     def _note_failure(self, connection: Connection, row: Any, why: str) -> datetime | None:
         """Until when its channel is left alone because of it; None when it is not."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flows.alert_channels import alert_channels
+from flows.alert_channels import Hindered, alert_channels
 from flows.channels import Channel
 from flows.errors import AlmanacError, UsageError
 from flows.file_channel import FileChannel
@@ -121,10 +121,14 @@ def channels(settings: Settings) -> dict[str, Channel]:
             ca_file=settings.smtp_ca_file,
         )
     elif recipients is not None and recipients.channel == "mail":
-        raise UsageError(
+        story = (
             f"The recipients file {settings.recipients} asks for mails, and ALMANAC_SMTP_URL is not set. "
             "Set it, such as smtp://user:password@host:587, or write channel: file."
         )
+        if settings.alerts is None:
+            raise UsageError(story)
+        # the channels of alerts go on
+        found["mail"] = Hindered("mail", story)
     return found
 
 

@@ -22,6 +22,7 @@ from flows.alert_test_send import Tried, send_tests
 from flows.apprise_channel import AppriseChannel
 from flows.channel_circuits import FAILURES, close_circuit, open_circuits
 from flows.channels import Channel, ChannelDown, NobodyKnows, Parcel, Refused, TryLater
+from flows.doctor import examine
 from flows.errors import UsageError
 from flows.ops_store import OpsStore, deliveries, open_ops_store
 from flows.outbound_http import Guard
@@ -545,6 +546,41 @@ def test_without_an_alerts_file_a_test_goes_to_the_operators(
     assert len(list(settings.outbox_dir.rglob("*.eml"))) == 1
     with pytest.raises(UsageError, match="Nobody is told"):
         send_tests(plain.model_copy(update={"recipients": None}))
+
+
+def test_a_mail_server_that_is_not_set_hinders_no_other_channel(
+    whole: tuple[Settings, Receiver, Receiver],
+) -> None:
+    settings, slack, _ = whole
+    assert settings.recipients is not None
+    settings.recipients.write_text(f"{RECIPIENTS}channel: mail\n")
+    store = open_ops_store(settings)
+    with store.transaction() as connection:
+        notice_enqueuer(settings, store.now)(connection, notice())
+    for _ in range(6):
+        report = send_outbox(settings)
+    assert "ALMANAC_SMTP_URL is not set" in report.channels_down["mail"]
+    assert len(slack.posted) == 1
+    with store.transaction() as connection:
+        assert open_circuits(connection) == [], "what is not set up is read anew by each run"
+    with pytest.raises(UsageError, match="ALMANAC_SMTP_URL is not set"):
+        channels(settings.model_copy(update={"alerts": None}))
+
+
+def test_the_doctor_tells_of_channels_that_are_left_alone(whole: tuple[Settings, Receiver, Receiver]) -> None:
+    settings, _, _ = whole
+    store = open_ops_store(settings)
+    put(store, 5)
+    put(store, 5, channel="slack:gone")
+    for name in ("slack:ops", "slack:gone"):
+        channel = Scripted(OUTAGE)
+        channel.name = name
+        send(store, channel)
+    (told,) = (check.detail for check in examine(settings) if check.name == "alert channels")
+    assert (
+        "channel slack:ops: it failed 5 times in a row (it answered 500); the next message tries it" in told
+    )
+    assert "slack:gone" not in told
 
 
 def test_nothing_listens_is_told_in_a_word(tmp_path: Path) -> None:

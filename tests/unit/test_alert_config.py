@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flows.alert_config import AlertConfig, ChannelPart, load_alert_config
+from flows.alert_config import KINDS, AlertConfig, ChannelPart, load_alert_config
 from flows.alert_delivery import deliveries_of, require_sender, wanted_part
 from flows.doctor import examine
 from flows.errors import UsageError
@@ -61,6 +62,13 @@ def test_a_good_file_is_read(file: Path) -> None:
         *("ALMANAC_ALERT_SLACK_URL", "ALMANAC_ALERT_SIEM_URL"),
         *("ALMANAC_ALERT_SIEM_SECRET", "ALMANAC_ALERT_PHONES_URL"),
     }
+
+
+def test_the_documented_file_is_a_good_one(file: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    (documented,) = (part for part in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "url_from" in part)
+    config = load(file, documented)
+    assert {part.kind for part in config.channels.values()} == set(KINDS)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -192,6 +193,23 @@ def test_the_schema_of_the_json() -> None:
         json.loads(notice_json(notice(member(event="resolved")), runbooks=BASE))["type"] == "alerts.resolved"
     )
     assert json.loads(notice_json(notice(family="test"), runbooks=BASE))["type"] == "alerts.test"
+
+
+def shape(value: Any) -> Any:
+    """The names in a document; what evidence holds is the rule's."""
+    if isinstance(value, dict):
+        return {
+            name: None if name in ("parameters", "omitted") else shape(one) for name, one in value.items()
+        }
+    return [shape(value[0])] if isinstance(value, list) and value else None
+
+
+def test_the_documented_json_is_what_is_sent() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "alerts.md").read_text(encoding="utf-8")
+    documented = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    assert documented is not None
+    sent = json.loads(notice_json(notice(omitted={"info": 1}), runbooks="docs/alerts.md"))
+    assert shape(json.loads(documented[1])) == shape(sent)
 
 
 def test_a_document_is_never_too_large_and_counts_what_it_leaves_out() -> None:
