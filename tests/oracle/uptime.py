@@ -1,4 +1,4 @@
-"""Uptime, computed from the rows of probes and maintenance windows by stepping through time, without SQL."""
+"""Uptime and alerts of components, from rows of probes and windows by stepping through time, without SQL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -168,6 +168,46 @@ def _is_maintained(component: str, windows: list[Window], moment: datetime) -> b
 
 def _seconds(microseconds: int) -> Decimal:
     return Decimal(microseconds).scaleb(-6)
+
+
+# --- alerts -------------------------------------------------------------------------------------------------
+
+
+def expected_verdicts(
+    probes: Iterable[Probe], windows: Iterable[Window], *, as_of: datetime
+) -> dict[tuple[str, str], tuple[str, int | None]]:
+    """What the rules component_down and component_degraded say: verdict and value by rule and component."""
+    known = [window for window in windows if window.created_at < as_of]
+    by_component: dict[str, list[Probe]] = {}
+    for probe in sorted(probes, key=lambda probe: probe.order):
+        if as_of - 7 * DAY <= probe.checked_at < as_of:
+            by_component.setdefault(probe.component, []).append(probe)
+    verdicts: dict[tuple[str, str], tuple[str, int | None]] = {}
+    for component, its in by_component.items():
+        counted = [
+            probe
+            for probe in its
+            if probe.verdict in VERDICTS and not _is_maintained(component, known, probe.checked_at)
+        ]
+        age = as_of - its[-1].checked_at
+        is_unknown = its[-1] not in counted or age > 3 * timedelta(seconds=max(its[-1].interval_seconds, 1))
+        failed = len(list(takewhile(lambda probe: probe.verdict == "down", reversed(counted))))
+        slow = sum(probe.verdict == "degraded" for probe in counted[-5:])
+        changes = sum(
+            (before.verdict == "down") != (after.verdict == "down")
+            and after.checked_at >= as_of - timedelta(hours=1)
+            for before, after in pairwise(counted)
+        )
+        is_flapping = (slow <= 2 and changes > 3) or (slow <= 1 and changes > 1)
+        value, fires, clears = (changes, 3, 1) if is_flapping else (slow, 2, 1)
+        degraded = "breach" if value > fires else "clear" if value <= clears else "holding"
+        down = "breach" if failed >= 3 else "holding" if failed else "clear"
+        for rule, verdict, observed in (
+            ("component_down", down, failed),
+            ("component_degraded", degraded, value),
+        ):
+            verdicts[rule, component] = "unknown" if is_unknown else verdict, observed if counted else None
+    return verdicts
 
 
 # --- days ---------------------------------------------------------------------------------------------------

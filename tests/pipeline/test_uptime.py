@@ -34,10 +34,11 @@ from tests.changing_platform import ChangingPlatform
 from tests.engines import build_on_postgres
 from tests.incremental import FULL, GENERATIONS, Warehouses
 from tests.oracle.platforms import Platform
-from tests.oracle.uptime import Probe, Window, expected_uptime
+from tests.oracle.uptime import Probe, Window, expected_uptime, expected_verdicts
 from tests.postgres_server import PostgresServer
 
 MARTS = tuple(f"component_uptime_{grain}" for grain in ("daily", "weekly", "monthly"))
+RULES = ("alert_component_down", "alert_component_degraded")
 COMPONENTS = 12
 NIGHTS = 3
 # Each with a change of the clocks, or a week's and a month's end, among its nights.
@@ -83,16 +84,16 @@ class History:
             at = self.moment(until)
             interval = self.dice.choice((30, 60, 300, 3600, 86400, 0))
             for _ in range(self.dice.randrange(1, 9)):
-                written.append(self._probe(f"component {number}", at, interval))
+                written.append(self.probe(f"component {number}", at, interval))
                 at += self.dice.choice(
                     (interval, interval, interval, 2 * interval, 5 * interval, 50_000, 90_000)
                 ) * timedelta(seconds=1) + self.dice.choice((timedelta(), timedelta(microseconds=3)))
                 interval = interval if self.dice.random() < 0.8 else self.dice.choice((60, 7200))
         written.sort(key=lambda probe: probe.checked_at)
-        written.append(self._probe("broken clock", self.dice.choice((datetime.min, until)), 60))
+        written.append(self.probe("broken clock", self.dice.choice((datetime.min, until)), 60))
         return [replace(probe, probe_id=next(self.ids)) for probe in written]
 
-    def _probe(self, component: str, at: datetime, interval: int) -> Probe:
+    def probe(self, component: str, at: datetime, interval: int) -> Probe:
         verdict = self.dice.choices(
             ("up", "degraded", "down", "unknown", "strange"), weights=(10, 4, 8, 3, 1)
         )[0]
@@ -161,7 +162,7 @@ def rows_of(cursor: Any, mart: str) -> list[dict[str, Any]]:
     names = [column[0] for column in found.description]
     rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
     for row in rows:
-        del row["built_at_as_of"]
+        row.pop("built_at_as_of", None)
     return rows
 
 
@@ -227,7 +228,12 @@ def test_uptime_is_the_oracles_night_after_night_on_both_engines(
             replace(probe, probe_id=probe.probe_id + 10**6, verdict=dice.choice(("up", "down")))
             for probe in dice.sample(probes, 20)
         ]
-        compare_on_postgres(postgres_server, [*probes, *doubled], windows, as_of, zone)
+        recent = [
+            replace(history.probe(f"recent {number % 30}", at, 60), probe_id=2 * 10**6 + number)
+            for number, at in enumerate(as_of - dice.random() * timedelta(hours=2) for _ in range(300))
+        ]
+        ending = Window(10**6, "recent 1", as_of - 9 * MINUTE, as_of, "ann", "why", as_of - MINUTE)
+        compare_on_postgres(postgres_server, [*probes, *doubled, *recent], [*windows, ending], as_of, zone)
     finally:
         warehouses.close()
 
@@ -242,12 +248,20 @@ def compare_on_postgres(
     expected = expected_uptime(probes, windows, as_of=as_of, covered_until=as_of, reporting_timezone=zone)
     with psycopg.connect(server.url()) as connection:
         try:
-            build_on_postgres(connection, Platform(tables, as_of, zone), marts=MARTS)
+            build_on_postgres(connection, Platform(tables, as_of, zone), marts=(*MARTS, *RULES))
             for mart in MARTS:
                 actual = rows_of(connection, f"marts.{mart}")
                 assert in_order(actual) == in_order(expected[mart]), mart
+            said = {
+                (row["rule"], row["scope_id"]): (row["verdict"], row["observed_value"])
+                for rule in RULES
+                for row in rows_of(connection, f"alerts.{rule}")
+            }
         finally:
             connection.rollback()
+    verdicts = expected_verdicts(probes, windows, as_of=as_of)
+    assert said == verdicts
+    assert {verdict for verdict, _ in verdicts.values()} == {"breach", "holding", "clear", "unknown"}
 
 
 # --- landing ------------------------------------------------------------------------------------------------
