@@ -38,9 +38,9 @@ def build(
     """
     if not settings.landing_path.is_file():
         raise AlmanacError(f"Nothing has landed in {settings.data_dir} yet. Run `almanac land` first.")
-    if not landing_store.has_ops_tables(settings.landing_path):
+    if not landing_store.has_side_tables(settings.landing_path):
         with landing_store.transaction(settings.landing_path) as landing:
-            landing_store.create_ops_tables(landing)
+            landing_store.create_side_tables(landing)
     if settings.target == "postgres":
         return build_generation(
             settings,

@@ -202,6 +202,7 @@ def land(as_of: AsOf = None, source: Source = None, accept_deletes: AcceptDelete
             lookback_days=settings.lookback_days,
             before_commit=run.require_current,
             ops_store=run.store,
+            access_log=settings.access_log,
         )
     typer.echo(f"{settings.landing_path}: {report}")
 

@@ -10,9 +10,18 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows import land_probes, landing_changes, landing_closure, landing_sql, landing_store, version_history
+from flows import (
+    land_admin,
+    land_probes,
+    landing_changes,
+    landing_closure,
+    landing_sql,
+    landing_store,
+    version_history,
+)
 from flows.errors import LandError
 from flows.failpoints import failpoint
+from flows.land_access_log import AccessLogReport, land_access_log
 from flows.landing_folder import FolderSource
 from flows.landing_scope import DayRange, Scope, SourceKind, scope_of
 from flows.landing_store import LandingBusy, scalar
@@ -85,6 +94,8 @@ class LandReport:
     bytes_read: int
     # Health probes that are new.
     probes_landed: int = 0
+    # None without an access log.
+    access_log: AccessLogReport | None = None
 
     def __str__(self) -> str:
         compared = "every day inside the retention" if self.is_full_comparison else "recent days"
@@ -96,6 +107,8 @@ class LandReport:
         lines += [f"  {table}" for table in self.tables]
         if self.probes_landed:
             lines.append(f"  {self.probes_landed:,} new health probes")
+        if self.access_log:
+            lines.append(f"  {self.access_log}")
         lines += [f"  note: {note}" for note in self.notes]
         if self.unusable_numbers:
             lines.append(
@@ -153,6 +166,7 @@ def land(
     is_small: bool = False,
     before_commit: Callable[[], None] = lambda: None,
     ops_store: "OpsStore | None" = None,
+    access_log: str | None = None,
 ) -> LandReport:
     """Bring schema `raw` to what the source holds, or raise LandError and land nothing.
 
@@ -160,7 +174,8 @@ def land(
     `retention_days` is how long the source keeps its rows, `lookback_days` how far back a database is
     compared every time; `recalculate` are days that are copied whatever their fingerprints say. A small
     landing compares no more than those days, of a folder too, also when everything is due to be compared.
-    The new probes of `ops_store` and its maintenance windows are copied with it.
+    The new probes of `ops_store` and its maintenance windows are copied with it, and the new lines of
+    `access_log`, a file or a pattern of files.
     What `before_commit` raises undoes the landing.
     """
     if as_of.tzinfo is not None:
@@ -176,6 +191,7 @@ def land(
         progress,
         before_commit,
         ops_store,
+        access_log,
     )
     failpoint("land.before_opening")
     if isinstance(source, PostgresUrl):
@@ -198,6 +214,7 @@ class _Request:
     progress: Progress
     before_commit: Callable[[], None]
     ops_store: "OpsStore | None"
+    access_log: str | None
 
     def begin(self, connection: "DuckDBPyConnection", kind: SourceKind) -> Scope:
         landing_store.prepare(connection)
@@ -252,6 +269,12 @@ def _land_files(folder: Path, request: _Request) -> LandReport:
                 gone[table.name] = landing_changes.take_whole(connection, table)
             connection.execute("drop table staged")
             failpoint("land.table")
+        land_admin.land_admin_tables(
+            connection,
+            as_of=scope.as_of,
+            has_table=source.has_table,
+            stage=lambda table: source.stage(connection, table, advance),
+        )
         # A few days may have nothing; too much of them gone is refused as of every landing.
         if ranges is None:
             _require_activity(staged, str(folder))
@@ -301,6 +324,12 @@ def _land_postgres(location: PostgresUrl, request: _Request) -> LandReport:
     ):
         scope = request.begin(connection, "postgresql")
         compared = _copy_what_differs(connection, source, scope, stage, advance)
+        land_admin.land_admin_tables(
+            connection,
+            as_of=scope.as_of,
+            has_table=source.has_table,
+            stage=lambda table: source.copy_whole(connection, table, advance),
+        )
         _require_activity(
             {name: scalar(connection, f"select count(*) from raw.{name}") for name in ACTIVITY_TABLES},
             source.label,
@@ -380,6 +409,7 @@ def _finish(
         land_probes.touch(
             connection, number, as_of=scope.as_of, previous_as_of=previous[0] if previous else None
         )
+    access_log = land_access_log(connection, request.access_log, as_of=scope.as_of)
     connection.execute(
         "insert into raw.landings values (?, ?, ?, ?)", [number, scope.as_of, kind, scope.is_full]
     )
@@ -407,6 +437,7 @@ def _finish(
         notes=tuple(notes),
         bytes_read=bytes_read,
         probes_landed=probes_landed,
+        access_log=access_log,
     )
 
 

@@ -72,7 +72,7 @@ def land_alone(
         if not newest:
             raise LandError(f"Nothing has landed in {landing_path} yet. Run `almanac nightly` first.")
         ((number, previous_as_of),) = newest
-        landing_store.create_ops_tables(connection)
+        landing_store.create_side_tables(connection)
         count = copy(connection, store)
         touch(connection, number + 1, as_of=as_of, previous_as_of=previous_as_of)
         failpoint("land.before_commit")

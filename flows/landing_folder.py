@@ -57,6 +57,10 @@ class FolderSource:
         """Every byte is looked at once to see whether the file is whole, and read once."""
         return 2 * self.size
 
+    def has_table(self, table: Table) -> bool:
+        """False for an optional table without a file."""
+        return bool(self._files[table.name])
+
     def stage(
         self, connection: DuckDBPyConnection, table: Table, advance: Advance, *, since: date | None = None
     ) -> None:

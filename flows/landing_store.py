@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows import landing_sql
+from flows import landing_sql, security_sources
 from flows.errors import Busy, LandError
 from flows.failpoints import failpoint
 from flows.redaction import shown
-from flows.source_schema import DAY_TABLES, JOB_COST_SUMMARIES, TABLES
+from flows.source_schema import ADMIN_TABLES, DAY_TABLES, JOB_COST_SUMMARIES, TABLES
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -25,6 +25,19 @@ OPS_TABLES = {
     "owner varchar, reason varchar, created_at timestamp",
     # one row: the last probe that was copied, and what is added to the ids of its store
     "landed_probes": "probe_id bigint, component varchar, checked_at timestamp, added_to_ids bigint",
+}
+
+# Of the reverse proxy's access log (flows/land_access_log.py), and which sources of security there are.
+SECURITY_TABLES = {
+    "access_log": "log_id bigint, happened_at timestamp, client varchar, method varchar, path varchar, "
+    "status bigint, team_id varchar, key_id varchar, duration_ms decimal(18, 3), source_file varchar, "
+    "line_offset bigint",
+    # how far each content was read
+    "access_log_files": "head_bytes bigint, head varchar, tail varchar, position bigint, line_count bigint, "
+    "is_inside_line boolean, file_id varchar, packed_mark varchar, source_file varchar, read_as_of timestamp",
+    # the last id that was given: those of deleted rows are not given again
+    "access_log_ids": "highest_id bigint",
+    "security_sources": security_sources.TABLE,
 }
 
 
@@ -140,25 +153,34 @@ def prepare(connection: DuckDBPyConnection) -> None:
     )
     connection.execute(f"create table if not exists raw.landing_findings ({landing_sql.FINDINGS_COLUMNS})")
     connection.execute("create table if not exists raw.related_days (day date, related_day date)")
-    create_ops_tables(connection)
     for table in TABLES:
-        columns = landing_sql.raw_columns(table)
-        described = ", ".join(f"{name} {sql_type}" for name, sql_type in columns.items())
-        connection.execute(f"create table if not exists raw.{table.name} ({described})")
-        for name, sql_type in columns.items():
-            # One that a later release lands is null until its rows are compared again.
-            connection.execute(f"alter table raw.{table.name} add column if not exists {name} {sql_type}")
+        _create(connection, table)
+    create_side_tables(connection)
 
 
-def create_ops_tables(connection: DuckDBPyConnection) -> None:
-    """Create what is missing of OPS_TABLES, and of where their landing notes the days that it touches."""
+def _create(connection: DuckDBPyConnection, table: Table) -> None:
+    columns = landing_sql.raw_columns(table)
+    described = ", ".join(f"{name} {sql_type}" for name, sql_type in columns.items())
+    connection.execute(f"create table if not exists raw.{table.name} ({described})")
+    for name, sql_type in columns.items():
+        # One that a later release lands is null until its rows are compared again.
+        connection.execute(f"alter table raw.{table.name} add column if not exists {name} {sql_type}")
+
+
+def create_side_tables(connection: DuckDBPyConnection) -> None:
+    """Create what is missing of the tables that models read and that no source need have.
+
+    And of where their landing notes the days that it touches.
+    """
     connection.execute("create table if not exists raw.touched_days (landing_number bigint, day date)")
-    for name, columns in OPS_TABLES.items():
+    for name, columns in (OPS_TABLES | SECURITY_TABLES).items():
         connection.execute(f"create table if not exists raw.{name} ({columns})")
+    for table in ADMIN_TABLES:
+        _create(connection, table)
 
 
-def has_ops_tables(landing_path: Path) -> bool:
-    """Whether a landing database has OPS_TABLES; one that an earlier release made has not."""
+def has_side_tables(landing_path: Path) -> bool:
+    """Whether a landing database has what `create_side_tables` creates; an earlier release's has not."""
     import duckdb
 
     try:
@@ -168,7 +190,8 @@ def has_ops_tables(landing_path: Path) -> bool:
             ).fetchall()
     except duckdb.Error as error:
         raise _not_opened(landing_path, str(error)) from None
-    return OPS_TABLES.keys() <= {name for (name,) in found}
+    needed = OPS_TABLES.keys() | SECURITY_TABLES.keys() | {table.name for table in ADMIN_TABLES}
+    return needed <= {name for (name,) in found}
 
 
 def has_days(connection: DuckDBPyConnection) -> bool:

@@ -53,10 +53,11 @@ _INDEXED = {
     "job_cost_summaries": ("job_id",),
     "related_days": ("day", "related_day"),
     "health_probes": ("checked_at", "probe_id"),
+    "access_log": ("happened_at", "log_id"),
 }
 
-# Rows are only ever added, under growing keys but for some that are late.
-_GROWING = {"health_probes": ("probe_id", LATE_PROBES)}
+# Rows are added, under growing keys but for some that are late; the oldest may be deleted.
+_GROWING = {"health_probes": ("probe_id", LATE_PROBES), "access_log": ("log_id", 0)}
 
 
 class MirrorError(AlmanacError):
@@ -277,6 +278,8 @@ class _Mirror:
         row = self._connection.execute(f"select max({key}) from raw.{table}".encode()).fetchone()
         condition = f"where {key} > {row[0] - late}" if row and row[0] is not None else ""
         self._execute(f"delete from raw.{table} {condition}")
+        ((oldest,),) = self._landing.execute(f"select min({key}) from raw.{table}").fetchall()
+        self._execute(f"delete from raw.{table}" + (f" where {key} < {oldest}" if oldest is not None else ""))
         return self._copy(table, columns, condition)
 
     def _copy_whole(self, table: str, columns: Iterable[str]) -> int:

@@ -111,6 +111,7 @@ def land_step(night: Night, *, recalculate: DayRange | None = None) -> None:
         recalculate=recalculate,
         before_commit=night.run.require_current,
         ops_store=night.run.store,
+        access_log=night.settings.access_log,
     )
 
 

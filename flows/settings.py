@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     source_retention_days: int = Field(default=90, ge=1, le=36_500)
     # how many days back a platform database is compared every night; all it keeps, once a week
     lookback_days: int = Field(default=7, ge=0, le=365)
+    # the access log of the reverse proxy: a file, or a pattern such as /var/log/nginx/access.log*
+    access_log: str | None = None
     target: Literal["duckdb", "postgres"] = "duckdb"
     data_dir: Path = Path("data")
     # of the postgres target; it may hold a password
@@ -91,6 +93,11 @@ class Settings(BaseSettings):
                 "month, day of the week), such as 30 2 * * * for 02:30 UTC"
             )
         return line
+
+    @field_validator("access_log")
+    @classmethod
+    def _is_an_absolute_pattern(cls, pattern: str | None) -> str | None:
+        return None if pattern is None else str(Path(pattern).expanduser().absolute())
 
     @field_validator("recipients", "alerts", "smtp_ca_file", "probes")
     @classmethod

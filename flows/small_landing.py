@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from flows import land_probes, landing_store
 from flows.errors import AlmanacError, Busy, LandError
 from flows.land import LandReport, land
+from flows.land_access_log import AccessLogReport, land_access_log
 from flows.locking import CHECK, only_writer
 from flows.mirror import mirror
 from flows.progress import Progress
@@ -42,9 +43,9 @@ class SmallLanding:
 def land_small_window(
     settings: Settings, source: SourceLocation | None, *, as_of: datetime, progress: Progress
 ) -> SmallLanding:
-    """Land the small window and the new health probes; on the postgres target, copy them into the warehouse.
+    """Land the small window, new health probes, new lines of the access log; copy them into a PostgreSQL.
 
-    Without a source, or when it cannot be read, the probes alone. Raises nothing that has to do with the
+    Without a source, or when it cannot be read, probes and access log alone. Raises nothing that has to do with the
     source or with other runs: it says so instead.
     """
     if not settings.landing_path.is_file():
@@ -73,16 +74,23 @@ def _land(
         else:
             if report is not None:
                 story = f"landed {report.days_copied:,} of {report.days_compared:,} days compared"
-                return SmallLanding(True, story + _probes(report.probes_landed))
+                return SmallLanding(True, story + _beside(report.probes_landed, report.access_log))
             landed = SmallLanding(True, "no file of the source has changed since it was landed")
     count = land_probes.land_alone(
         settings.landing_path, run.store, as_of=as_of, before_commit=run.require_current
     )
-    return replace(landed, story=landed.story + _probes(count))
+    access_log = None
+    if settings.access_log is not None:
+        with landing_store.transaction(settings.landing_path) as connection:
+            landing_store.create_side_tables(connection)
+            access_log = land_access_log(connection, settings.access_log, as_of=as_of)
+            run.require_current()
+    return replace(landed, story=landed.story + _beside(count, access_log))
 
 
-def _probes(count: int) -> str:
-    return f"; {count:,} new health probes" if count else ""
+def _beside(probes_landed: int, access_log: AccessLogReport | None) -> str:
+    probes = f"; {probes_landed:,} new health probes" if probes_landed else ""
+    return probes + (f"; {access_log}" if access_log else "")
 
 
 def _land_source(
@@ -104,6 +112,7 @@ def _land_source(
         is_small=True,
         before_commit=run.require_current,
         ops_store=run.store,
+        access_log=settings.access_log,
     )
     if isinstance(source, Path):
         _keep_signature(settings.landing_path, signature)

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 from flows.errors import LandError
 from flows.redaction import shown
-from flows.source_schema import TABLES, Table
+from flows.source_schema import ADMIN_TABLES, TABLES, Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -75,7 +75,7 @@ class Layout:
 def find_files(source: Path) -> dict[str, tuple[SourceFile, ...]]:
     """The files of every table of the allow-list; a missing required table is an error that names all."""
     _require_folder(source)
-    found = {table.name: _files_of(table, source) for table in TABLES}
+    found = {table.name: _files_of(table, source) for table in (*TABLES, *ADMIN_TABLES)}
     missing = [table.name for table in TABLES if table.required and not found[table.name]]
     if len(missing) == sum(table.required for table in TABLES):
         raise LandError(

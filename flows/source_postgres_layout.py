@@ -11,7 +11,7 @@ from psycopg import sql
 
 from flows.errors import LandError
 from flows.redaction import shown
-from flows.source_schema import TABLES, Column, Kind, Table
+from flows.source_schema import ADMIN_TABLES, TABLES, Column, Kind, Table
 
 if TYPE_CHECKING:
     import psycopg
@@ -39,6 +39,11 @@ LEFT_OUT: dict[str, frozenset[str]] = {
     "organizations": frozenset({"metadata"}),
     "model_aliases": frozenset({"id", "litellm_model_id", "description"}),
     "team_usage_summaries": frozenset({"job_type_breakdown"}),
+    "admin_users": frozenset(
+        {"email", "password_hash", "is_active", "created_by", "last_login", "user_metadata"}
+    ),
+    "admin_sessions": frozenset({"token_hash", "expires_at", "user_agent", "is_revoked"}),
+    "admin_audit_log": frozenset({"details"}),
 }
 
 
@@ -85,6 +90,7 @@ class PlatformLayout:
 def read_layout(connection: "psycopg.Connection[Any]") -> PlatformLayout:
     """The platform's layout; LandError, naming all of it, for what cannot be read or may not be."""
     found = _found_tables(connection)
+    notes = [note for table in ADMIN_TABLES if (note := _unread(connection, found, table))]
     problems = [*_missing_tables(found), *(problem for table in found.values() for problem in _drift(table))]
     if problems:
         raise LandError(
@@ -97,7 +103,7 @@ def read_layout(connection: "psycopg.Connection[Any]") -> PlatformLayout:
     return PlatformLayout(
         found,
         _summaries_have_jobs(connection),
-        tuple(note for table in found.values() for note in _news(table)),
+        (*notes, *(note for table in found.values() for note in _news(table))),
     )
 
 
@@ -123,14 +129,42 @@ def _found_tables(connection: "psycopg.Connection[Any]") -> dict[str, FoundTable
             and a.attnum > 0 and not a.attisdropped
         order by c.relname, a.attnum
         """,
-        [SCHEMA, [table.name for table in TABLES]],
+        [SCHEMA, [table.name for table in (*TABLES, *ADMIN_TABLES)]],
     ).fetchall()
     columns: dict[str, dict[str, FoundColumn]] = {}
     for relation, name, declared, type_name, labels, is_granted in rows:
         columns.setdefault(relation, {})[name] = FoundColumn(
             name, declared, type_name, tuple(labels), is_granted
         )
-    return {table.name: FoundTable(table, columns[table.name]) for table in TABLES if table.name in columns}
+    return {
+        table.name: FoundTable(table, columns[table.name])
+        for table in (*TABLES, *ADMIN_TABLES)
+        if table.name in columns
+    }
+
+
+def _unread(connection: "psycopg.Connection[Any]", found: dict[str, FoundTable], table: Table) -> str | None:
+    """Leave out an admin table that may not be read or is not as it was: alerts do without it."""
+    held = found.get(table.name)
+    if held is None:
+        return None
+    if drift := list(_drift(held)):
+        del found[table.name]
+        return f"{drift[0]}: {table.name} is not landed, and the alerts do without it."
+    refused = [column.name for column in held.landed if not held.columns[column.name].is_granted]
+    if refused:
+        del found[table.name]
+        return (
+            f"{table.name} may not be read, and the alerts do without it. To land it run on the platform's "
+            f"database: {_grant(connection, table.name, [column.name for column in held.landed])}"
+        )
+    return None
+
+
+def _grant(connection: "psycopg.Connection[Any]", table: str, columns: list[str]) -> str:
+    (role,) = connection.execute("select current_user").fetchone() or ("",)
+    grantee = sql.Identifier(role).as_string(connection)
+    return f"GRANT SELECT ({', '.join(columns)}) ON {SCHEMA}.{table} TO {grantee};"
 
 
 def _missing_tables(found: dict[str, FoundTable]) -> Iterable[str]:

@@ -215,6 +215,46 @@ TEAM_USAGE_SUMMARIES = Table(
     required=False,
 )
 
+ADMIN_USERS = Table(
+    name="admin_users",
+    columns=(
+        *_text("user_id", not_null=True),
+        _optional("display_name", "text"),
+        _optional("role", "text"),
+        *_times("created_at"),
+    ),
+    latest_by=("created_at",),
+    created_by="created_at",
+    required=False,
+)
+
+ADMIN_SESSIONS = Table(
+    name="admin_sessions",
+    columns=(
+        *_text("session_id", "user_id", not_null=True),
+        *_text("ip_address"),
+        *_times("created_at", not_null=True),
+    ),
+    latest_by=("created_at",),
+    created_by="created_at",
+    required=False,
+)
+
+ADMIN_AUDIT_LOG = Table(
+    name="admin_audit_log",
+    columns=(
+        *_text("audit_id", not_null=True),
+        *_text("user_id", "action", "resource_type", "resource_id", "ip_address"),
+        *_times("created_at", not_null=True),
+    ),
+    latest_by=("created_at",),
+    created_by="created_at",
+    required=False,
+)
+
+# No number is made of these, only alerts. What the platform purges of them is kept (flows/land_admin.py).
+ADMIN_TABLES = (ADMIN_USERS, ADMIN_SESSIONS, ADMIN_AUDIT_LOG)
+
 TABLES: tuple[Table, ...] = (
     JOBS,
     LLM_CALLS,
