@@ -11,7 +11,7 @@ from flows import landing_sql, security_sources
 from flows.errors import Busy, LandError
 from flows.failpoints import failpoint
 from flows.redaction import shown
-from flows.source_schema import ADMIN_TABLES, DAY_TABLES, JOB_COST_SUMMARIES, TABLES
+from flows.source_schema import ADMIN_TABLES, DAY_TABLES, JOB_COST_SUMMARIES, TABLES, Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -45,8 +45,8 @@ def land_small_window(
 ) -> SmallLanding:
     """Land the small window, new health probes, new lines of the access log; copy them into a PostgreSQL.
 
-    Without a source, or when it cannot be read, probes and access log alone. Raises nothing that has to do with the
-    source or with other runs: it says so instead.
+    Without a source, or when it cannot be read, probes and access log alone. Raises nothing that has to do
+    with the source or with other runs: it says so instead.
     """
     if not settings.landing_path.is_file():
         raise AlmanacError(f"Nothing has landed in {settings.data_dir} yet. Run `almanac nightly` first.")

@@ -1,0 +1,86 @@
+{#-
+    Grain: one row per admin who ever signed in and per team that is not deleted, and one for the platform where the sign-ins of
+    admins are not landed.
+-#}
+{%- set no_text = "cast(null as " ~ dbt.type_string() ~ ")" -%}
+{%- set teams = {
+    'new_call_count': [
+        'int_alert_new_groups', 'calls to model groups that it never used, on a day far above its busiest', 'call_count',
+        'coalesce(has_history and call_count > ' ~ var('alert_new_group_factor') ~ ' * busiest_count, false)', 'alert_new_group_calls',
+    ],
+    'odd_job_count': [
+        'int_alert_odd_hours', 'jobs in hours in which it hardly ever works', 'job_count',
+        'coalesce(earlier_job_count >= ' ~ var('alert_odd_hours_min_jobs') ~ ' and earlier_day_count >= '
+        ~ var('alert_odd_hours_min_days') ~ ', false)', 'alert_odd_hours_jobs',
+    ],
+} -%}
+with
+
+scopes as (
+
+    select * from {{ ref('int_alert_scopes') }}
+    where scope_kind = 'team'
+
+),
+
+found as (
+
+    select
+        'admin_sessions' as source_name,
+        'admin_user' as scope_kind,
+        user_id as scope_id,
+        display_name as scope_name,
+        {{ no_text }} as organization_id,
+        'sign-ins from an address that is new for the admin' as measure,
+        new_address_count as observed_value,
+        sign_in_count as volume,
+        earlier_address_count <= earlier_count * {{ var('alert_sign_in_addresses_share') }} as is_supported,
+        case
+            when sign_in_count > 0 and earlier_count < {{ var('alert_sign_in_min_history') }}
+                then 'fewer than {{ var("alert_sign_in_min_history") }} earlier sign-ins'
+        end as unknown_reason,
+        {{ var('alert_new_sign_ins') }} as own_threshold,
+        {{ var('alert_new_sign_ins') }} as own_clear_threshold
+
+    from {{ ref('int_alert_sign_ins') }}
+    {%- for column, (step, measure, volume, is_supported, threshold) in teams.items() %}
+
+    union all
+
+    select
+        'platform' as source_name,
+        'team' as scope_kind,
+        scopes.scope_id,
+        {{ no_text }} as scope_name,
+        scopes.organization_id,
+        '{{ measure }}' as measure,
+        case when {{ is_supported }} then {{ column }} else 0 end as observed_value,
+        coalesce({{ volume }}, 0) as volume,
+        true as is_supported,
+        {{ no_text }} as unknown_reason,
+        {{ var(threshold) }} as own_threshold,
+        {{ var(threshold) }} as own_clear_threshold
+
+    from scopes
+
+    -- a team that did nothing
+    left join {{ ref(step) }} as activity
+        on scopes.scope_id = activity.team_id
+    {%- endfor %}
+
+),
+
+{{ security_measured('found', 'admin_sessions') }}
+
+{{ alert_candidates_of(
+    'measured',
+    rule='suspicious_usage',
+    fires='>=',
+    threshold='own_threshold',
+    clear_threshold='own_clear_threshold',
+    evidence="select what, happened_at, detail from (select 'sign-in' as what, created_at as happened_at, ip_address as detail "
+    ~ "from raw.admin_sessions where user_id = $scope_id and created_at < $window_end union all "
+    ~ "select 'jobs of type ' || job_type, max(created_at), cast(count(*) as varchar) from raw.jobs where team_id = $scope_id "
+    ~ "and created_at >= $window_start and created_at < $window_end group by job_type) as seen "
+    ~ "order by happened_at desc, what, detail limit 5",
+) }}

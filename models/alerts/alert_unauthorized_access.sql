@@ -1,0 +1,90 @@
+{#-
+    Grain: one row per client and team that was refused what it may not do in the last days, one per team that is not
+    deleted, and one for the platform where there is no access log.
+-#}
+{%- set no_text = "cast(null as " ~ dbt.type_string() ~ ")" -%}
+with
+
+denials as (
+
+    select
+        team_id,
+        max(organization_id) as organization_id,
+        count(*) as denied_count
+
+    from {{ ref('int_alert_jobs') }}
+    where is_refused and created_at >= {{ evaluated_at() }} - {{ var('alert_security_hours') }} * interval '1 hour'
+    group by team_id
+
+),
+
+teams as (
+
+    select * from {{ ref('int_alert_scopes') }}
+    where scope_kind = 'team'
+
+),
+
+found as (
+
+    select
+        'platform' as source_name,
+        'team' as scope_kind,
+        coalesce(teams.scope_id, denials.team_id) as scope_id,
+        {{ no_text }} as scope_name,
+        coalesce(denials.organization_id, teams.organization_id) as organization_id,
+        'jobs that were denied their model in a day' as measure,
+        coalesce(denials.denied_count, 0) as observed_value,
+        cast(null as bigint) as volume,
+        true as is_supported,
+        {{ no_text }} as unknown_reason,
+        {{ var('alert_model_denials') }} as own_threshold,
+        {{ var('alert_model_denials_clears') }} as own_clear_threshold
+
+    from teams
+
+    -- a team without any, or one that is deleted since
+    full outer join denials
+        on teams.scope_id = denials.team_id
+
+    union all
+
+    select
+        'access_log' as source_name,
+        refusals.scope_kind,
+        refusals.scope_id,
+        {{ no_text }} as scope_name,
+        case when refusals.scope_kind <> 'client' then homes.organization_id end as organization_id,
+        'forbidden requests (403) in a day' as measure,
+        refusals.day_count as observed_value,
+        refusals.day_count as volume,
+        true as is_supported,
+        {{ no_text }} as unknown_reason,
+        {{ var('alert_forbidden_requests') }} as own_threshold,
+        {{ var('alert_forbidden_requests_clears') }} as own_clear_threshold
+
+    from {{ ref('int_alert_refusals') }} as refusals
+
+    -- most requests name no team
+    left join {{ ref('dim_teams') }} as homes
+        on refusals.only_team_id = homes.team_id
+    where refusals.status = 403 and refusals.scope_kind in ('client', 'team')
+
+),
+
+{{ security_measured('found', 'access_log') }}
+
+{{ alert_candidates_of(
+    'measured',
+    rule='unauthorized_access',
+    fires='>=',
+    threshold='own_threshold',
+    clear_threshold='own_clear_threshold',
+    evidence="select what, times, first_at, last_at from (select left(error_message, 200) as what, count(*) as times, "
+    ~ "min(created_at) as first_at, max(created_at) as last_at from raw.jobs where team_id = $scope_id "
+    ~ "and lower(error_message) like '%does not have access to model%' and created_at >= $window_start "
+    ~ "and created_at < $window_end group by left(error_message, 200) union all select coalesce(path, 'no path'), "
+    ~ "count(*), min(happened_at), max(happened_at) from raw.access_log where status = 403 and $scope_id in (client, team_id) "
+    ~ "and happened_at >= $window_start and happened_at < $window_end group by coalesce(path, 'no path')) as refused "
+    ~ "order by times desc, what limit 5",
+) }}
