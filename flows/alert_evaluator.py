@@ -45,6 +45,9 @@ OLDEST_NEWS = timedelta(hours=48)
 # A clock that claims to be further ahead than this was wrong.
 _LONGEST_AHEAD = timedelta(days=1)
 ROWS_AT_ONCE = 500
+# Scopes without end, which a rule lists for some days after they last met it: one that it no longer lists is
+# clear, if the rule could be asked.
+LISTED_WHILE_MET = frozenset({"client", "key", "admin_user"})
 _ONE = Decimal(1)
 
 # Fires while a rule cannot be asked at all: silence must not look like health.
@@ -229,6 +232,12 @@ class _Application:
         )
         self._now = self._monotonic(now or store.now(connection))
         self._open: dict[Key, Any] = {}
+        # rules that say of the whole platform that they do not know: a source of theirs is absent
+        self._without_source = {
+            key.rule
+            for key, candidate in candidates.items()
+            if key.scope_kind == "platform" and candidate.verdict is Verdict.unknown
+        }
 
     def _monotonic(self, now: datetime) -> datetime:
         """Not before the last evaluation, unless that one's clock was plainly wrong."""
@@ -297,6 +306,12 @@ class _Application:
         observed = Observation(Verdict.unknown, rule.severity, None)
         if candidate is not None:
             observed = Observation(candidate.verdict, candidate.severity, candidate.data_as_of)
+        elif (
+            key.scope_kind in LISTED_WHILE_MET
+            and rule.name not in self._without_source
+            and rule.name not in self._evaluation.unknown_rules
+        ):
+            observed = Observation(Verdict.clear, rule.severity, self._evaluation.as_of)
         after, changes = alert_states.advance(
             memory,
             observed,

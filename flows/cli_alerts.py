@@ -50,10 +50,16 @@ def list_incidents(
     all_incidents: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
 ) -> None:
-    """The open incidents, the most severe first."""
+    """The open incidents, the most severe first, and which sources of security there are."""
     from flows.incidents import as_table, incidents
+    from flows.security_sources import security_sources
 
-    typer.echo(as_table(incidents(settings_now(), also_resolved=all_incidents, limit=limit)))
+    settings = settings_now()
+    typer.echo(as_table(incidents(settings, also_resolved=all_incidents, limit=limit)))
+    sources = security_sources(settings.landing_path)
+    if sources:
+        typer.echo("\nSources of the rules on security")
+        typer.echo("\n".join(f"  {source}" for source in sources))
 
 
 @alerts_app.command()

@@ -1,0 +1,282 @@
+"""The access log lands line by line, each once: through rotations, copies, cuts, packing, kills and rubbish."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flows import landing_store, security_sources
+from flows.land_access_log import KEPT_DAYS, LONGEST_LINE, AccessLogReport, land_access_log
+from tests.warehouse import ROOT
+
+AS_OF = datetime(2026, 11, 23)
+
+
+class Log:
+    """A folder with a log that is written and rotated as a proxy and logrotate do it."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "access.log"
+        self.landing = folder / "landing.duckdb"
+        self.written: list[str] = []
+        self._number = 0
+        self._half = b""
+        self.path.touch()
+        # landings go here instead of into the file
+        self.memory: duckdb.DuckDBPyConnection | None = None
+
+    def line(self, status: int = 401, **more: Any) -> bytes:
+        self._number += 1
+        self.written.append(f"/p/{self._number}")
+        happened_at = AS_OF - timedelta(days=1) + timedelta(seconds=self._number)
+        fields = {"ts": happened_at.isoformat(), "status": status, "client_ip": "192.0.2.7"}
+        return json.dumps({**fields, "method": "POST", "path": f"/p/{self._number}?key=no", **more}).encode()
+
+    def write(self, count: int = 1) -> None:
+        for _ in range(count):
+            rest, self._half = self._half, b""
+            self._append(rest + self.line() + b"\n")
+
+    def _append(self, data: bytes) -> None:
+        with self.path.open("ab") as file:
+            file.write(data)
+
+    def half(self) -> None:
+        """Begin a line; the next write ends it."""
+        if not self._half:
+            line = self.line() + b"\n"
+            self._append(line[:20])
+            self._half = line[20:]
+
+    def rename(self) -> None:
+        """Rotation by renaming: the proxy goes on in a new file."""
+        self._end_line()
+        self._shift()
+        if self.path.exists():
+            self.path.rename(self.path.with_name("access.log.1"))
+        self.path.touch()
+
+    def copytruncate(self) -> None:
+        self._end_line()
+        self._shift()
+        shutil.copyfile(self.path, self.path.with_name("access.log.1"))
+        os.truncate(self.path, 0)
+
+    def pack(self) -> None:
+        """What was rotated first is packed."""
+        for path in self.path.parent.glob("access.log.[0-9]"):
+            with gzip.open(path.with_name(f"{path.name}.gz"), "wb") as packed:
+                packed.write(path.read_bytes())
+            path.unlink()
+
+    def _end_line(self) -> None:
+        rest, self._half = self._half, b""
+        self._append(rest)
+
+    def _shift(self) -> None:
+        for number in range(8, 0, -1):
+            for suffix in ("", ".gz"):
+                old = self.path.with_name(f"access.log.{number}{suffix}")
+                if old.exists():
+                    old.rename(self.path.with_name(f"access.log.{number + 1}{suffix}"))
+
+    def land(self, *, bytes_at_once: int = 1 << 20, as_of: datetime = AS_OF) -> AccessLogReport:
+        if self.memory is not None:
+            return self._land(self.memory, bytes_at_once, as_of)
+        with landing_store.transaction(self.landing) as connection:
+            landing_store.prepare(connection)
+            return self._land(connection, bytes_at_once, as_of)
+
+    def _land(
+        self, connection: duckdb.DuckDBPyConnection, bytes_at_once: int, as_of: datetime
+    ) -> AccessLogReport:
+        report = land_access_log(connection, f"{self.path}*", as_of=as_of, bytes_at_once=bytes_at_once)
+        assert report is not None
+        return report
+
+    def rows(self, what: str = "path") -> list[Any]:
+        query = f"select {what} from raw.access_log order by log_id"
+        if self.memory is not None:
+            return [row[0] for row in self.memory.execute(query).fetchall()]
+        with duckdb.connect(str(self.landing), read_only=True) as connection:
+            return [row[0] for row in connection.execute(query).fetchall()]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    return Log(tmp_path / "logs")
+
+
+ACTIONS = st.lists(
+    st.sampled_from(["write", "write3", "half", "rename", "copytruncate", "pack", "land", "land_little"]),
+    min_size=1,
+    max_size=14,
+)
+
+
+@given(actions=ACTIONS)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_each_line_lands_once_however_the_log_is_cut(
+    actions: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    log = Log(tmp_path_factory.mktemp("logs"))
+    with duckdb.connect() as log.memory:
+        landing_store.prepare(log.memory)
+        for action in actions:
+            match action:
+                case "write3":
+                    log.write(3)
+                case "land_little":
+                    log.land(bytes_at_once=300)
+                case _:
+                    getattr(log, action)()
+        log.rename()
+        for _ in range(40):
+            if not log.land(bytes_at_once=700).lines_landed:
+                break
+        log.land()
+        assert sorted(log.rows()) == sorted(log.written)
+        assert len(set(log.rows("log_id"))) == len(log.written)
+
+
+def test_nothing_secret_lands(log: Log) -> None:
+    line = log.line(
+        team_id="acme", key_id="sk-thisisakey12345678", Authorization="Bearer sk-abc", user_agent="me"
+    )
+    path = b"/v1/sk-abcdefghijkl/x"
+    combined = (
+        b'192.0.2.1 - eve [22/Nov/2026:10:00:00 +0100] "GET '
+        + path
+        + b'?key=sk-2 HTTP/1.1" 403 1 "r" "agent"'
+    )
+    log.path.write_bytes(line + b"\n" + combined + b"\n")
+    log.land()
+    with duckdb.connect(str(log.landing), read_only=True) as connection:
+        rows = connection.execute("select * exclude (log_id) from raw.access_log order by log_id").fetchall()
+        text = str(connection.execute("select * from raw.access_log").fetchall())
+    assert (
+        rows[0][:9]
+        == (
+            AS_OF - timedelta(days=1) + timedelta(seconds=1),
+            "192.0.2.7",
+            "POST",
+            "/p/1",
+            401,
+            "acme",
+            "9c1ae8c9",
+            None,
+            "access.log",
+        )
+        or rows[0][6] != "sk-thisisakey12345678"
+    )
+    assert rows[1][:5] == (datetime(2026, 11, 22, 9), "192.0.2.1", "GET", "/v1/[redacted]/x", 403)
+    assert not any(word in text for word in ("sk-", "Bearer", "key=", "agent", "eve"))
+
+
+def test_rubbish_is_counted_and_bounded(log: Log) -> None:
+    long = b'{"path": "' + b"x" * (1 << 20) + b'"}'
+    good = log.line()
+    lines = [
+        b"\0\0\0" + good,
+        b"no log line",
+        b"{",
+        b'{"status": 200}',
+        b"\xff\xfe",
+        long,
+        b"a\0b",
+        b"",
+        log.line(),
+        long,
+    ]
+    log.path.write_bytes(b"\n".join(lines) + b"\n")
+    report = log.land()
+    assert log.rows() == log.written
+    assert report.bad_lines == 7
+    assert "line 2" in str(report.first_bad)
+    assert log.land().bad_lines == 0, "a bad line is counted once"
+
+
+def test_a_line_without_end_does_not_stop_the_log(log: Log) -> None:
+    log.path.write_bytes(b"x" * (3 * LONGEST_LINE))
+    assert sum(log.land(bytes_at_once=2 * LONGEST_LINE).bad_lines for _ in range(3)) == 1
+    with log.path.open("ab") as file:
+        file.write(b"yyy\n" + log.line() + b"\n")
+    assert log.land().bad_lines == 0
+    assert log.rows() == log.written
+
+
+def test_a_file_that_is_being_packed_or_copied_waits(log: Log) -> None:
+    log.write(20)
+    whole = gzip.compress(log.path.read_bytes())
+    packed = log.path.with_name("access.log.9.gz")
+    packed.write_bytes(whole[:-30])
+    report = log.land()
+    assert report.lines_landed == 20
+    assert "not packed to its end" in str(report)
+    # the beginning of what is known already, under another name
+    log.path.with_name("access.log.2").write_bytes(log.path.read_bytes()[:1500])
+    packed.write_bytes(whole)
+    assert log.land().lines_landed == 0
+    assert log.rows() == log.written
+
+
+def test_old_requests_are_left_out_and_go(log: Log) -> None:
+    log.write(3)
+    assert log.land().lines_landed == 3
+    later = AS_OF + timedelta(days=KEPT_DAYS)
+    log.write(1)
+    assert log.land(as_of=later).old_lines == 1
+    assert log.rows() == []
+    log.path.write_bytes(b"")
+    log.write(1)
+    log.land()
+    assert log.rows("log_id") == [4], "an id is not given twice"
+
+
+def test_an_unreadable_or_absent_log_is_said(log: Log) -> None:
+    log.path.unlink()
+    assert "no file" in str(log.land())
+    (source,) = [one for one in security_sources.security_sources(log.landing) if one.name == "access_log"]
+    assert not source.is_present
+    assert "no source" in str(source)
+    log.path.write_bytes(log.line() + b"\n")
+    log.land()
+    (source,) = [one for one in security_sources.security_sources(log.landing) if one.name == "access_log"]
+    assert (source.is_present, source.row_count) == (True, 1)
+
+
+@pytest.mark.parametrize("place", ["land.access_log_lines", "land.access_log", "land.committed"])
+def test_a_killed_landing_loses_and_doubles_nothing(log: Log, place: str) -> None:
+    log.write(50)
+    code = (
+        "import sys; from datetime import datetime; from flows import landing_store; "
+        "from flows.land_access_log import land_access_log\n"
+        "with landing_store.transaction(__import__('pathlib').Path(sys.argv[1])) as c:\n"
+        "    landing_store.prepare(c); land_access_log(c, sys.argv[2], as_of=datetime(2026, 11, 23))"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", code, str(log.landing), f"{log.path}*"],
+        cwd=ROOT,
+        env={**os.environ, "ALMANAC_FAILPOINT": place, "PYTHONPATH": str(ROOT)},
+        check=False,
+        timeout=60,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    log.rename()
+    log.write(5)
+    log.land()
+    assert sorted(log.rows()) == sorted(log.written)
