@@ -19,6 +19,7 @@ ranked as (
                     when unknown_reason is null then 2
                     else 3
                 end,
+                observed_value desc nulls last,
                 measure
         ) as place
 

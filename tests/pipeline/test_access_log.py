@@ -1,8 +1,9 @@
-"""The access log lands line by line, each once: through rotations, copies, cuts, packing, kills and rubbish."""
+"""The access log lands line by line, each once: through rotations, copies, packing, kills and rubbish."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -168,21 +169,8 @@ def test_nothing_secret_lands(log: Log) -> None:
     with duckdb.connect(str(log.landing), read_only=True) as connection:
         rows = connection.execute("select * exclude (log_id) from raw.access_log order by log_id").fetchall()
         text = str(connection.execute("select * from raw.access_log").fetchall())
-    assert (
-        rows[0][:9]
-        == (
-            AS_OF - timedelta(days=1) + timedelta(seconds=1),
-            "192.0.2.7",
-            "POST",
-            "/p/1",
-            401,
-            "acme",
-            "9c1ae8c9",
-            None,
-            "access.log",
-        )
-        or rows[0][6] != "sk-thisisakey12345678"
-    )
+    key = hashlib.sha256(b"sk-thisisakey12345678").hexdigest()[:8]
+    assert rows[0][1:9] == ("192.0.2.7", "POST", "/p/1", 401, "acme", key, None, "access.log")
     assert rows[1][:5] == (datetime(2026, 11, 22, 9), "192.0.2.1", "GET", "/v1/[redacted]/x", 403)
     assert not any(word in text for word in ("sk-", "Bearer", "key=", "agent", "eve"))
 
@@ -203,7 +191,7 @@ def test_rubbish_is_counted_and_bounded(log: Log) -> None:
         long,
     ]
     log.path.write_bytes(b"\n".join(lines) + b"\n")
-    report = log.land()
+    report = log.land(bytes_at_once=8 << 20)
     assert log.rows() == log.written
     assert report.bad_lines == 7
     assert "line 2" in str(report.first_bad)
