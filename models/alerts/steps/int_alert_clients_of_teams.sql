@@ -29,6 +29,16 @@ minutes as (
 
 ),
 
+ends as (
+
+    select distinct
+        client,
+        minute_at
+
+    from minutes
+
+),
+
 within_minutes as (
 
     select
@@ -36,7 +46,7 @@ within_minutes as (
         ends.minute_at,
         count(distinct minutes.team_id) as team_count
 
-    from (select distinct client, minute_at from minutes) as ends
+    from ends
     inner join minutes
         on
             ends.client = minutes.client

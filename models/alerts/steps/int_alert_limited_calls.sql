@@ -31,7 +31,8 @@ windows as (
         *,
         count(*) over (
             partition by team_id
-            order by created_at range between {{ var('alert_security_minutes') }} * interval '1 minute' preceding and current row
+            order by created_at
+            range between interval '{{ var("alert_security_minutes") }} minutes' preceding and current row
         ) as window_count
 
     from limited

@@ -3,6 +3,7 @@
     stand to its busiest day of four weeks.
 -#}
 {%- set day_ago = evaluated_at() ~ " - " ~ var('alert_security_hours') ~ " * interval '1 hour'" -%}
+{%- set day_ago_date = local_date('(' ~ day_ago ~ ')') -%}
 with
 
 calls as (
@@ -47,7 +48,7 @@ earlier as (
         model_group
 
     from {{ ref('model_usage_daily') }}
-    where period_start_date < {{ local_date('(' ~ day_ago ~ ')') }}
+    where period_start_date < {{ day_ago_date }}
 
 ),
 
@@ -57,13 +58,11 @@ usual as (
         team_id,
         min(period_start_date) as first_date,
         max(
-            case
-                when period_start_date >= {{ local_date('(' ~ day_ago ~ ')') }} - {{ var('alert_baseline_days') }} then call_count
-            end
+            case when period_start_date >= {{ day_ago_date }} - {{ var('alert_baseline_days') }} then call_count end
         ) as busiest_count
 
     from {{ ref('team_usage_daily') }}
-    where period_start_date < {{ local_date('(' ~ day_ago ~ ')') }} and call_count > 0
+    where period_start_date < {{ day_ago_date }} and call_count > 0
     group by team_id
 
 ),
@@ -73,9 +72,11 @@ final as (
     select
         recent.team_id,
         sum(recent.call_count) as call_count,
-        sum(case when earlier.team_id is null and recent.model_group <> 'unknown' then recent.call_count else 0 end) as new_call_count,
+        sum(
+            case when earlier.team_id is null and recent.model_group <> 'unknown' then recent.call_count else 0 end
+        ) as new_call_count,
         max(usual.busiest_count) as busiest_count,
-        min(usual.first_date) <= {{ local_date('(' ~ day_ago ~ ')') }} - {{ var('alert_new_group_min_days') }} as has_history
+        min(usual.first_date) <= {{ day_ago_date }} - {{ var('alert_new_group_min_days') }} as has_history
 
     from recent
 

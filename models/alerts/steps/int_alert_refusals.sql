@@ -2,6 +2,7 @@
     Grain: one row per status (401, 403, 429) and client, key or team that met it in the days before the moment:
     of the last day its worst ten minutes, and how many there were in all. The worst scopes only.
 -#}
+{%- set day_ago = evaluated_at() ~ " - " ~ var('alert_security_hours') ~ " * interval '1 hour'" -%}
 with
 
 log_source as (
@@ -20,7 +21,7 @@ refused as (
         log_rows.key_id as client_key,
         log_rows.team_id as team,
         log_rows.team_id as refused_team_id,
-        log_rows.happened_at >= {{ evaluated_at() }} - {{ var('alert_security_hours') }} * interval '1 hour' as is_recent
+        log_rows.happened_at >= {{ day_ago }} as is_recent
 
     from {{ source('security', 'access_log') }} as log_rows
     cross join log_source
@@ -50,7 +51,8 @@ windows as (
         *,
         count(*) over (
             partition by status, scope_kind, scope_id
-            order by happened_at range between {{ var('alert_security_minutes') }} * interval '1 minute' preceding and current row
+            order by happened_at
+            range between interval '{{ var("alert_security_minutes") }} minutes' preceding and current row
         ) as window_count
 
     from scoped
@@ -78,7 +80,9 @@ ranked as (
 
     select
         *,
-        row_number() over (partition by status, scope_kind order by remembered_count desc, day_count desc, scope_id) as place
+        row_number() over (
+            partition by status, scope_kind order by remembered_count desc, day_count desc, scope_id asc
+        ) as place
 
     from of_scope
 

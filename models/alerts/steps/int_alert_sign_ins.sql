@@ -2,6 +2,7 @@
     Grain: one row per admin who ever signed in: sign-ins of the last day from an address that is new for them, and
     whether their addresses so far are so few that a new one says something.
 -#}
+{%- set day_ago = evaluated_at() ~ " - " ~ var('alert_security_hours') ~ " * interval '1 hour'" -%}
 with
 
 admin_source as (
@@ -17,7 +18,7 @@ sessions as (
         sessions.user_id,
         sessions.ip_address,
         sessions.created_at,
-        sessions.created_at >= {{ evaluated_at() }} - {{ var('alert_security_hours') }} * interval '1 hour' as is_recent,
+        sessions.created_at >= {{ day_ago }} as is_recent,
         count(*) over (
             partition by sessions.user_id order by sessions.created_at, sessions.session_id
             rows between unbounded preceding and 1 preceding
