@@ -39,7 +39,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "model_aliases": ("id", "litellm_model_id", "description"),
     "team_usage_summaries": ("job_type_breakdown",),
 }
-FORBIDDEN_TABLES = ("provider_credentials", "admin_users")
+FORBIDDEN_TABLES = ("provider_credentials", "admin_users", "admin_sessions", "admin_audit_log")
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,30 @@ create table provider_credentials (
 create table admin_users (
     user_id uuid primary key default gen_random_uuid(),
     email varchar(255) not null unique,
-    password_hash varchar(255) not null
+    display_name varchar(255) not null default 'Maria',
+    password_hash varchar(255) not null,
+    role varchar(20) not null default 'admin',
+    created_at timestamptz not null default '2026-07-28 10:00:00+02'
+);
+create table admin_sessions (
+    session_id uuid primary key default gen_random_uuid(),
+    user_id uuid not null references admin_users (user_id),
+    token_hash varchar(255) not null,
+    expires_at timestamptz not null default now(),
+    created_at timestamptz not null default '2026-10-21 05:17:30+02',
+    ip_address varchar(45),
+    user_agent text,
+    is_revoked boolean not null default false
+);
+create table admin_audit_log (
+    audit_id uuid primary key default gen_random_uuid(),
+    user_id uuid references admin_users (user_id),
+    action varchar(100) not null,
+    resource_type varchar(50),
+    resource_id varchar(255),
+    details jsonb,
+    ip_address varchar(45),
+    created_at timestamptz not null default '2026-10-21 05:17:30+02'
 );
 """
 
@@ -281,6 +304,14 @@ def _plants(lineage: Lineage) -> str:
     ]
     lines.append(f"insert into provider_credentials (provider, api_key) values ('openai', '{PLANTED}');")
     lines.append(f"insert into admin_users (email, password_hash) values ('a@example.com', '{PLANTED}');")
+    lines.append(
+        "insert into admin_sessions (user_id, token_hash, ip_address) "
+        f"select user_id, '{PLANTED}', '192.0.2.199' from admin_users;"
+    )
+    lines.append(
+        "insert into admin_audit_log (user_id, action, details, ip_address) "
+        f"select user_id, 'login', '{{\"secret\": \"{PLANTED}\"}}', '192.0.2.199' from admin_users;"
+    )
     return "\n".join(lines)
 
 
