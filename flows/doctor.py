@@ -15,6 +15,7 @@ from pathlib import Path
 from flows.errors import AlmanacError
 from flows.libraries import missing_packages
 from flows.preflight import free_bytes, needed_bytes
+from flows.security_sources import security_sources
 from flows.settings import SECRET_PREFIX, Settings, unknown_names
 from flows.source_files import find_files, layouts
 from flows.source_location import PostgresUrl, parse_source
@@ -40,6 +41,7 @@ def examine(settings: Settings) -> list[Check]:
         "data folder": _data_folder,
         "disk": _disk,
         "source": _source,
+        "security": _security,
         "warehouse": _warehouse,
         "recipients": _recipients,
         "mail server": _mail_server,
@@ -152,6 +154,12 @@ def _source_database(location: PostgresUrl) -> str:
 
     with open_postgres_source(location.url) as source:
         return f"{source.label} has every table and column, and lets us read them"
+
+
+def _security(settings: Settings) -> str:
+    """Never a fault: each source is optional."""
+    sources = security_sources(settings.landing_path)
+    return "; ".join(str(source) for source in sources) or "not known while the landing database is written"
 
 
 def _warehouse(settings: Settings) -> str:

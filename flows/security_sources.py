@@ -19,12 +19,13 @@ TABLE = (
 )
 ACCESS_LOG = "access_log"
 
+_GRANTED = "export the table, or grant it (docs/alerts.md)"
 # How each is switched on, for people.
 SWITCHED_ON_BY = {
     ACCESS_LOG: "set ALMANAC_ACCESS_LOG to the log of the reverse proxy",
-    "admin_sessions": "export the table, or grant it (docs/operations.md)",
-    "admin_users": "export the table, or grant it (docs/operations.md)",
-    "admin_audit_log": "export the table, or grant it (docs/operations.md)",
+    "admin_sessions": _GRANTED,
+    "admin_users": _GRANTED,
+    "admin_audit_log": _GRANTED,
 }
 _CLOCKS = {
     ACCESS_LOG: "happened_at",
