@@ -188,6 +188,27 @@ def test_an_unknown_or_missing_scope_resolves_nothing(store: OpsStore) -> None:
     assert states == {"a": "unknown", "b": "unknown"}
 
 
+def test_an_address_that_is_no_longer_listed_is_clear_if_its_rule_has_its_source(store: OpsStore) -> None:
+    def without_source(at: datetime) -> Candidate:
+        return candidate("low", "platform", "unknown", at=at, kind="platform")
+
+    evaluated(store, candidate("low", "192.0.2.7", kind="client"), candidate("low", "t"))
+    assert events_of(evaluated(store, without_source(hours(1)), at=hours(1))) == []
+    assert events_of(evaluated(store, at=hours(2), unknown={"low": "broken"})) == []
+    told_of = events_of(evaluated(store, candidate("low", "other", "clear", at=hours(3)), at=hours(3)))
+    assert told_of == [("resolved", "192.0.2.7")], "and a team that is missing is unknown"
+
+
+def test_a_source_that_is_absent_opens_and_tells_nothing(store: OpsStore) -> None:
+    for number in range(5):
+        report = evaluated(
+            store,
+            candidate("low", "platform", "unknown", at=hours(number), kind="platform"),
+            at=hours(number),
+        )
+        assert (report.opened, report.notices, report.unknown_count) == ([], [], 1)
+
+
 def test_a_rule_that_cannot_be_asked_is_an_incident_of_its_own(store: OpsStore) -> None:
     evaluated(store, candidate("low", "a"))
     assert events_of(evaluated(store, at=hours(1), unknown={"low": "no such table"})) == []

@@ -38,6 +38,7 @@ STATISTICAL = (
     "traffic_drop",
 )
 MOST_UNEXPLAINED = 4
+SECURITY = ("auth_failures", "unauthorized_access", "rate_limit_violations", "suspicious_usage")
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,23 @@ def test_every_labelled_incident_that_a_rule_covers_is_found(replayed: Backtest)
 def test_hardly_an_incident_is_without_a_cause(replayed: Backtest) -> None:
     unexplained = replayed.false_alarms(*STATISTICAL)
     assert len(unexplained) <= MOST_UNEXPLAINED, [(one.key, one.opened_at) for one in unexplained]
+
+
+def test_what_the_tape_shows_of_security_is_found_and_nothing_else(replayed: Backtest) -> None:
+    assert {rule: replayed.found[rule] for rule in SECURITY} == {
+        "auth_failures": 0,
+        "unauthorized_access": 0,
+        "rate_limit_violations": 1,
+        "suspicious_usage": 1,
+    }
+    assert [label for rule, label in replayed.missed if rule in SECURITY] == []
+    (sign_in,) = [one for one in replayed.incidents if one.key.scope_kind == "admin_user"]
+    assert f"{sign_in.opened_at:%Y-%m-%d}" == "2026-10-21"
+    unexplained = replayed.false_alarms("auth_failures", "rate_limit_violations", "suspicious_usage")
+    assert [(one.key, one.opened_at) for one in unexplained] == []
+    # its access was narrowed on 28 September, for good, and its client goes on asking
+    denied = {one.key.scope_id for one in replayed.incidents if one.key.rule == "unauthorized_access"}
+    assert denied == {"initech-legacy"}
 
 
 def test_every_labelled_fault_that_charged_a_job_twice_is_found(replayed: Backtest) -> None:
