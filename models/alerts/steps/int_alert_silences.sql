@@ -1,7 +1,7 @@
 {#-
     Grain: one row per platform, organization and team that had a day without a job in the baseline's weeks:
     the silence that it is in, if it is, with the jobs that those days usually have; its longest before, and
-    the share of days before that were silent.
+    all its silent days before.
 -#}
 with
 
@@ -71,18 +71,6 @@ silences as (
 
 ),
 
-known as (
-
-    select
-        scope_kind,
-        scope_id,
-        count(*) as day_count
-
-    from daily
-    group by scope_kind, scope_id
-
-),
-
 final as (
 
     select
@@ -95,20 +83,12 @@ final as (
         max(
             case when silences.last_silent_date < moment.last_complete_date then silent_days end
         ) as longest_silent_days,
-        {{ exact_ratio(
-            "sum(case when silences.last_silent_date < moment.last_complete_date then silent_days else 0 end)",
-            'max(known.day_count)',
-            8
-        ) }} as silent_share
+        sum(
+            case when silences.last_silent_date < moment.last_complete_date then silent_days else 0 end
+        ) as earlier_silent_days
 
     from silences
     cross join moment
-
-    inner join known
-        on
-            silences.scope_kind = known.scope_kind
-            and silences.scope_id = known.scope_id
-
     group by silences.scope_kind, silences.scope_id
 
 )

@@ -29,8 +29,8 @@ final as (
             or (
                 silences.missed_jobs >= {{ var('alert_rare_silence_jobs') }}
                 and silences.silent_days >= 2
-                and of_day.day_count >= {{ var('alert_baseline_days') }}
-                and silences.silent_share <= cast({{ var('alert_rare_silence_share') }} as numeric(4, 3))
+                and of_day.day_count >= {{ var('alert_rare_silence_days') }}
+                and silences.earlier_silent_days * {{ var('alert_rare_silence_days') }} <= of_day.day_count
             )
         ) as is_silent,
         of_day.usual_value >= {{ var('alert_traffic_drop_floor_jobs') }}
