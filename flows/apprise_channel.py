@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +22,8 @@ from flows.errors import UsageError
 
 DEADLINE_SECONDS = 30.0
 _CHILD = Path(__file__).with_name("apprise_child.py")
+_TIED = Path(__file__).with_name("tied_child.py")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}")
 
 
 class AppriseChannel:
@@ -30,7 +34,7 @@ class AppriseChannel:
     ) -> None:
         """Raises UsageError, which names `source` and not the URL, when that cannot be one."""
         scheme, found, rest = url.partition("://")
-        if not found or not rest or not scheme.isalnum() or not url.isprintable():
+        if not found or not rest or not _SCHEME.fullmatch(scheme) or not url.isprintable():
             raise UsageError(
                 f"{source} holds no Apprise URL such as ntfys://ntfy.example.com/topic (appriseit.com)."
             )
@@ -51,15 +55,16 @@ class AppriseChannel:
         }
         handing_over()
         words = self._run(order)
-        if words[-1:] == ["sent"]:
+        last = words[-1] if words else ""
+        if last == "sent":
             return
-        if words == ["unknown"]:
+        if last == "unknown":
             raise ChannelDown(f"Apprise knows no service by the URL in {self._source}. Correct it.")
-        if words == ["ready", "failed"]:
+        if last == "failed":
             raise TryLater(
                 f"{self._service} did not take the message; Apprise does not say why", is_outage=True
             )
-        if words == ["ready"]:
+        if "ready" in words:
             raise NobodyKnows(
                 f"{self._service} did not answer within {self._deadline_seconds:g} s", is_outage=True
             )
@@ -80,7 +85,8 @@ class AppriseChannel:
     def _run(self, order: dict[str, object]) -> list[str]:
         """What the child said, by the deadline."""
         child = subprocess.Popen(
-            [sys.executable, "-I", str(_CHILD)],
+            # it does not outlive this process either
+            [sys.executable, "-S", "-E", str(_TIED), str(os.getpid()), sys.executable, "-I", str(_CHILD)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

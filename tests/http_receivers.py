@@ -58,13 +58,13 @@ def http_receiver(*answers: str, tls: ssl.SSLContext | None = None) -> Iterator[
                 return
             connection = tls.wrap_socket(plain, server_side=True) if tls else plain
             open_sockets.append(connection)
-            reader = connection.makefile("rb")
-            line = reader.readline().decode().strip()
-            headers = {}
-            while (header := reader.readline().decode().strip()) != "":
-                name, _, value = header.partition(":")
-                headers[name.lower()] = value.strip()
-            receiver.posted.append(Posted(line, headers, reader.read(int(headers["content-length"]))))
+            with connection.makefile("rb") as reader:
+                line = reader.readline().decode().strip()
+                headers = {}
+                while (header := reader.readline().decode().strip()) != "":
+                    name, _, value = header.partition(":")
+                    headers[name.lower()] = value.strip()
+                receiver.posted.append(Posted(line, headers, reader.read(int(headers["content-length"]))))
             _act(connection, answer, stop)
             connection.close()
 

@@ -496,6 +496,8 @@ def test_a_notice_leaves_through_every_channel_and_one_that_fails_stops_none(
     files = sorted(path.suffix for path in settings.outbox_dir.rglob("*") if path.is_file())
     assert files == [".eml", ".json"]
     assert "SECRET" not in str(report)
+    for path in settings.data_dir.rglob("*"):
+        assert not path.is_file() or b"SECRET" not in path.read_bytes(), f"{path} holds a webhook's URL"
     listed = run_almanac("review", "outbox")
     assert listed.returncode == 0, listed.stderr
     assert "dead     alert notice-1 platform edition 1 slack:ops ops" in listed.stdout

@@ -247,7 +247,7 @@ def test_who_broke_off_before_the_end_cannot_have_it() -> None:
     with http_receiver("early") as receiver:
         handed_over: list[bool] = []
         with pytest.raises((TryLater, NobodyKnows)) as caught:
-            post(at(receiver.port), bytes(3_000_000), {}, OWN, lambda: handed_over.append(True))
+            post(at(receiver.port), bytes(50_000_000), {}, OWN, lambda: handed_over.append(True))
     assert isinstance(caught.value, TryLater)
     assert not handed_over
 
