@@ -321,17 +321,17 @@ def _cut_off(wire: socket.socket, ends_at: float) -> Iterator[None]:
 
 
 def _answer(connection: http.client.HTTPConnection, ends_at: float) -> Answer:
-    response = connection.getresponse()
-    if _is_late(ends_at):
-        # headers that were cut off look like headers that ended
-        raise TimeoutError
-    reason = None
-    if response.status >= 300:
-        # the status is the answer, whatever becomes of the rest
-        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-            said = response.read(LARGEST_ANSWER).decode("ascii", "replace").strip()
-            reason = said if said in _REASONS else None
-    return Answer(response.status, response.headers.get("Retry-After"), reason)
+    with connection.getresponse() as response:
+        if _is_late(ends_at):
+            # headers that were cut off look like headers that ended
+            raise TimeoutError
+        reason = None
+        if response.status >= 300:
+            # the status is the answer, whatever becomes of the rest
+            with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+                said = response.read(LARGEST_ANSWER).decode("ascii", "replace").strip()
+                reason = said if said in _REASONS else None
+        return Answer(response.status, response.headers.get("Retry-After"), reason)
 
 
 def _broke(target: Target, error: BaseException, ends_at: float) -> TryLater:
