@@ -50,6 +50,7 @@ _LISTS: tuple[tuple[str, str, type[Any], str], ...] = (
     ("failed_jobs", "review_failed_jobs", figures.FailedJob, "list_position"),
     ("slow_calls", "review_slow_calls", figures.SlowCall, "list_position"),
     ("latency", "review_latency", figures.LatencyRow, "list_position"),
+    ("uptime", "review_uptime", figures.UptimeRow, "list_position"),
     ("statement", "review_statements", figures.StatementLine, "line_position"),
     ("balances", "review_balances", figures.BalanceRow, "list_position"),
     ("restatements", "review_restatements", figures.Restatement, "list_position"),
