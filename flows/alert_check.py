@@ -12,6 +12,7 @@ from flows.alert_evaluator import EvaluationReport, apply
 from flows.alert_reader import open_rules
 from flows.alert_rules import Cadence, Evaluation
 from flows.coverage import start_of_day
+from flows.heartbeat import beat
 from flows.maintenance import in_maintenance
 from flows.ops_store import OpsStore, open_ops_store
 from flows.outbox import DeliveryReport
@@ -34,6 +35,8 @@ class CheckReport:
     landed: SmallLanding | None = None
     evaluations: list[EvaluationReport] = field(default_factory=list)
     delivered: DeliveryReport | None = None
+    # why the sign of life did not arrive
+    heartbeat: str | None = None
 
     @property
     def is_good(self) -> bool:
@@ -49,6 +52,8 @@ class CheckReport:
             lines += [f"alerts     {line}" for line in str(evaluation).splitlines()]
         if self.delivered is not None and (self.delivered.sent or not self.delivered.is_good):
             lines += [f"mail       {line}" for line in str(self.delivered).splitlines()]
+        if self.heartbeat is not None:
+            lines.append(f"heartbeat  it did not arrive: {self.heartbeat}")
         return lines
 
 
@@ -61,6 +66,8 @@ def check(
         report.evaluations.append(evaluate(settings, as_of, (Cadence.check,)))
         advance(1)
     report.delivered = send_outbox(settings)
+    if report.is_good:
+        report.heartbeat = beat(settings)
     return report
 
 

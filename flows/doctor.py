@@ -43,6 +43,7 @@ def examine(settings: Settings) -> list[Check]:
         "source": _source,
         "security": _security,
         "warehouse": _warehouse,
+        "probes": _probes,
         "recipients": _recipients,
         "mail server": _mail_server,
         "alert channels": _alert_channels,
@@ -176,6 +177,16 @@ def _nearest_existing(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
+def _probes(settings: Settings) -> str:
+    from flows.probe_config import load_probes
+
+    if settings.probes is None:
+        return "none: nothing is probed (ALMANAC_PROBES)"
+    probes = load_probes(settings.probes)
+    names = ", ".join(component.name for component in probes.components)
+    return f"{names}, every {probes.interval_seconds} seconds"
+
+
 def _recipients(settings: Settings) -> str:
     from flows.recipients import load_recipients
 
@@ -261,7 +272,7 @@ def effective_settings(settings: Settings) -> dict[str, str]:
     def shown(name: str, value: object) -> str:
         if value is None:
             return "(not set)"
-        return "***" if name == "link_secret" else masked(str(value))
+        return "***" if name in ("link_secret", "heartbeat_url") else masked(str(value))
 
     return {f"ALMANAC_{name.upper()}": shown(name, value) for name, value in settings}
 

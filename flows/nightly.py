@@ -18,6 +18,7 @@ from flows.build import build, published_coverage
 from flows.built import Built
 from flows.coverage import days_between, local_day
 from flows.errors import AlmanacError, Busy, Fenced, UsageError
+from flows.heartbeat import beat
 from flows.land import LandReport, land
 from flows.landing_scope import DayRange
 from flows.periods import Week
@@ -225,6 +226,7 @@ def run_night(night: Night, perform: Callable[[Step, Night], None] = _directly) 
     assert night.audited is not None
     assert night.published is not None
     assert night.alerts is not None
+    night.alerts.heartbeat = beat(night.settings)
     return NightlyReport(
         night.landed,
         night.audited,

@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     smtp_ca_file: Path | None = None
     # which components are probed, and how; without it none is
     probes: Path | None = None
+    # is pinged after each good night and check; whoever knows it may ping it
+    heartbeat_url: str | None = Field(default=None, repr=False)
     # signs the links by which people unsubscribe
     link_secret: str | None = Field(default=None, repr=False, min_length=32)
     # a run that gives no sign of life for so long has lost its turn; it gives one every sixth of it
