@@ -229,7 +229,7 @@ def test_uptime_is_the_oracles_night_after_night_on_both_engines(
             for probe in dice.sample(probes, 20)
         ]
         recent = [
-            replace(history.probe(f"recent {number % 30}", at, 60), probe_id=2 * 10**6 + number)
+            replace(history.probe(f"recent {number % 30}", at, 3600), probe_id=2 * 10**6 + number)
             for number, at in enumerate(as_of - dice.random() * timedelta(hours=2) for _ in range(300))
         ]
         ending = Window(10**6, "recent 1", as_of - 9 * MINUTE, as_of, "ann", "why", as_of - MINUTE)
