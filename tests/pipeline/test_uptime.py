@@ -41,6 +41,7 @@ MARTS = tuple(f"component_uptime_{grain}" for grain in ("daily", "weekly", "mont
 RULES = ("alert_component_down", "alert_component_degraded")
 COMPONENTS = 12
 NIGHTS = 3
+DAYS_BACK = 9
 # Each with a change of the clocks, or a week's and a month's end, among its nights.
 STARTS = {
     "Europe/Berlin": datetime(2026, 10, 24),
@@ -58,11 +59,13 @@ class History:
 
     def __init__(self, dice: random.Random, zone: str) -> None:
         self.dice = dice
-        self.start = STARTS[zone]
+        # a night builds the last days anyway: late rows and windows reach further back
+        self.start = STARTS[zone] - timedelta(days=DAYS_BACK)
         midnight = datetime.combine(self.start.date(), time(), ZoneInfo(zone))
         # local midnights, to the microsecond: where days, weeks and months meet
         self.borders = [
-            (midnight + timedelta(days=day)).astimezone(UTC).replace(tzinfo=None) for day in range(NIGHTS + 2)
+            (midnight + timedelta(days=day)).astimezone(UTC).replace(tzinfo=None)
+            for day in range(DAYS_BACK + NIGHTS + 2)
         ]
         self.ids = count(1)
         self.window_ids = count(1)
