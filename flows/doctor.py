@@ -146,7 +146,7 @@ def _source(settings: Settings) -> str:
     if isinstance(location, PostgresUrl):
         return _source_database(location)
     files = find_files(location)
-    layouts(file for parts in files.values() for file in parts)
+    layouts([file for parts in files.values() for file in parts])
     return f"{settings.source} has every table and column"
 
 

@@ -11,7 +11,7 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +152,7 @@ def _file(table: Table, path: Path) -> SourceFile:
 # --- what a file holds -------------------------------------------------------------------------------------
 
 
-def layouts(files: Iterable[SourceFile]) -> dict[Path, Layout]:
+def layouts(files: Sequence[SourceFile]) -> dict[Path, Layout]:
     """The columns of every file; required columns that are absent are one error that names them all."""
     import duckdb
 

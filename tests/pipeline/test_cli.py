@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from datetime import datetime
@@ -333,3 +334,13 @@ def test_doctor_names_what_is_wrong_and_masks_secrets(tmp_path: Path) -> None:
 def test_doctor_is_content_with_the_demos_source(tmp_path: Path) -> None:
     run = almanac("doctor", data_dir=tmp_path, ALMANAC_SOURCE=str(ROOT / "demo" / "platform-tape"))
     assert run.returncode == 0, run.stdout
+
+
+def test_doctor_names_a_column_that_the_source_lacks(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "demo" / "platform-tape", source)
+    (source / "jobs.csv.gz").unlink()
+    (source / "jobs.csv").write_text("job_id,team_id\n", encoding="utf-8")
+    run = almanac("doctor", data_dir=tmp_path, ALMANAC_SOURCE=str(source))
+    assert run.returncode == 1
+    assert "has no column" in run.stdout, run.stdout
