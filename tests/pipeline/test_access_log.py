@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows import landing_store, security_sources
 from flows.land_access_log import KEPT_DAYS, LONGEST_LINE, AccessLogReport, land_access_log
+from flows.mirror import mirror
+from tests.postgres_server import PostgresServer
 from tests.warehouse import ROOT
 
 AS_OF = datetime(2026, 11, 23)
@@ -268,3 +271,27 @@ def test_a_killed_landing_loses_and_doubles_nothing(log: Log, place: str) -> Non
     log.write(5)
     log.land()
     assert sorted(log.rows()) == sorted(log.written)
+
+
+def test_the_mirror_has_what_landed_and_no_more(log: Log, postgres_server: PostgresServer) -> None:
+    with psycopg.connect(postgres_server.create_database("access_log"), autocommit=True) as warehouse:
+
+        def mirrored() -> list[Any]:
+            mirror(log.landing, warehouse)
+            found = warehouse.execute("select log_id, path, status from raw.access_log order by log_id")
+            return found.fetchall()
+
+        with landing_store.transaction(log.landing) as connection:
+            landing_store.prepare(connection)
+            landing_store.create_days(connection)
+            connection.execute("insert into raw.landings values (1, ?, 'folder', true)", [AS_OF])
+        log.write(3)
+        log.land()
+        assert mirrored() == [(1, "/p/1", 401), (2, "/p/2", 401), (3, "/p/3", 401)]
+        log.write()
+        log.land()
+        assert mirrored()[2:] == [(3, "/p/3", 401), (4, "/p/4", 401)]
+        log.land(as_of=AS_OF + timedelta(days=KEPT_DAYS - 1, seconds=3))
+        assert mirrored() == [(3, "/p/3", 401), (4, "/p/4", 401)]
+        log.land(as_of=AS_OF + timedelta(days=KEPT_DAYS))
+        assert mirrored() == []

@@ -395,6 +395,29 @@ def test_a_component_that_is_gone_stays_unknown_until_somebody_closes_it(prober:
     assert prober.incidents() == [("component_down", "old", False)]
 
 
+def test_a_check_reads_the_access_log_though_the_platforms_files_are_the_same(
+    night: Settings, source: Path, tmp_path: Path
+) -> None:
+    def check(minutes: int) -> str:
+        at = (TAPE_AS_OF + timedelta(minutes=minutes)).isoformat()
+        variables = {"ALMANAC_ACCESS_LOG": str(tmp_path / "access.log*")}
+        checked = run(night, "check", "--source", str(source), "--as-of", at, **variables)
+        assert checked.returncode == 0, checked.stderr
+        return checked.stdout
+
+    check(15)
+    assert "access_log: no source: no file is there" in run(night, "list").stdout
+    line = '192.0.2.7 - - [23/Nov/2026:01:{:02}:00 +0100] "POST /api/jobs/create HTTP/1.1" 401 12\n'
+    (tmp_path / "access.log").write_text("".join(line.format(20 + number // 4) for number in range(20)))
+    checked = check(30)
+    assert "no file of the source has changed since it was landed; 20 new lines of the access log" in checked
+    listed = run(night, "list").stdout
+    assert re.search(r"error +auth_failures +client 192\.0\.2\.7", listed), listed
+    assert "access_log: 20 rows" in listed
+    assert "/api/jobs/create" in run(night, "explain", re.findall(r"inc-\S+", listed)[0]).stdout
+    assert "0 new lines" in check(45)
+
+
 def test_an_incident_is_explained_acknowledged_and_closed(night: Settings) -> None:
     evaluate(night, TAPE_AS_OF, (Cadence.night, Cadence.check))
     listed = run(night, "list").stdout

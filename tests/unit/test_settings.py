@@ -137,3 +137,13 @@ def test_the_doctor_looks_at_recipients_and_mail_server(tmp_path: Path) -> None:
     assert "ALMANAC_SMTP_CA_FILE" in findings(**good, smtp_ca_file=tmp_path / "none.pem")["mail server"]
     file.write_text("sender: {}")
     assert "line 1: sender.from: is missing" in findings(**good)["recipients"]
+
+
+def test_the_access_log_is_a_file_or_a_pattern_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ALMANAC_ACCESS_LOG", "logs/access.log*")
+    assert load_settings().access_log == f"{tmp_path}/logs/access.log*"
+    monkeypatch.setenv("ALMANAC_ACCESS_LOG", "")
+    assert load_settings().access_log is None
