@@ -88,6 +88,18 @@ class _Mark:
     packed_mark: str | None
 
 
+@dataclass(slots=True)
+class _Ends:
+    """The first and the last bytes of what was read of a content: as read, the file may be another by now."""
+
+    head: bytes = b""
+    tail: bytes = b""
+
+    def add(self, read: bytes) -> None:
+        self.head = (self.head + read[:MARK_BYTES])[:MARK_BYTES]
+        self.tail = (self.tail + read[-MARK_BYTES:])[-MARK_BYTES:]
+
+
 def land_access_log(
     connection: DuckDBPyConnection,
     pattern: str | None,
@@ -200,48 +212,51 @@ class _Reader:
     def _read_content(
         self, name: str, file: Content, size: int, file_id: str, packed_mark: str | None
     ) -> None:
-        known = self._known(file, size, file_id)
-        if known is None:
+        found = self._known(file, size, file_id)
+        if found is None:
             return
-        read_to = self._read_lines(name, file, size, known, is_whole=packed_mark is not None)
+        known, ends = found
+        read_to = self._read_lines(name, file, size, known, ends, is_whole=packed_mark is not None)
         if read_to.position == 0:
             return
-        is_done = read_to.position >= size
-        head_bytes = min(MARK_BYTES, read_to.position)
         mark = replace(
             read_to,
-            head_bytes=head_bytes,
-            head=_hash_at(file, 0, head_bytes),
-            tail=_hash_at(file, read_to.position - head_bytes, head_bytes),
+            head_bytes=len(ends.head),
+            head=_hash(ends.head),
+            tail=_hash(ends.tail),
             file_id=file_id,
-            packed_mark=packed_mark if is_done else None,
+            packed_mark=packed_mark if read_to.position >= size else None,
         )
         self._remember(known, mark, name)
 
-    def _known(self, file: Content, size: int, file_id: str) -> _Mark | None:
+    def _known(self, file: Content, size: int, file_id: str) -> tuple[_Mark, _Ends] | None:
         """Where to go on in this content; None when it is the beginning of one that is being copied."""
-        heads = {n: _hash_at(file, 0, n) for n in {mark.head_bytes for mark in self._marks} if n <= size}
-        alike = [mark for mark in self._marks if heads.get(mark.head_bytes) == mark.head]
+        head = _bytes_at(file, 0, MARK_BYTES)
+        hashes = {n: _hash(head[:n]) for n in {mark.head_bytes for mark in self._marks} if n <= len(head)}
+        alike = [mark for mark in self._marks if hashes.get(mark.head_bytes) == mark.head]
         for mark in sorted(alike, key=lambda one: (-one.position, one.file_id != file_id)):
-            if mark.position <= size and mark.tail == _hash_at(
-                file, mark.position - mark.head_bytes, mark.head_bytes
-            ):
-                return mark
+            if mark.position > size:
+                continue
+            tail = _bytes_at(file, mark.position - mark.head_bytes, mark.head_bytes)
+            if mark.tail == _hash(tail):
+                return mark, _Ends(head[: mark.head_bytes], tail)
         if any(mark.position > size and mark.file_id != file_id for mark in alike):
             return None
-        return _Mark(0, "", "", 0, 0, False, file_id, None)
+        return _Mark(0, "", "", 0, 0, False, file_id, None), _Ends()
 
-    def _read_lines(self, name: str, file: Content, size: int, start: _Mark, *, is_whole: bool) -> _Mark:
+    def _read_lines(
+        self, name: str, file: Content, size: int, start: _Mark, ends: _Ends, *, is_whole: bool
+    ) -> _Mark:
         """Take every whole line from `start` on; of a whole file also a last one without a line end."""
         file.seek(start.position)
         position, count, is_inside = start.position, start.line_count, start.is_inside_line
         rest = b""
-        end = min(size, start.position + self._bytes_left)
-        read = start.position
+        read, end = position, min(size, position + self._bytes_left)
         while read < end and (chunk := file.read(min(CHUNK_BYTES, end - read))):
             read += len(chunk)
             self._bytes_left -= len(chunk)
-            lines = (rest + chunk).split(b"\n")
+            held = rest + chunk
+            lines = held.split(b"\n")
             rest = lines.pop()
             for line in lines:
                 count += 1
@@ -256,12 +271,14 @@ class _Reader:
                 is_inside = True
                 position += len(rest)
                 rest = b""
+            ends.add(held[: len(held) - len(rest)])
         if rest and is_whole and position + len(rest) == size:
             count += 1
             if not is_inside:
                 self._take(name, rest, position, count)
             is_inside = False
             position = size
+            ends.add(rest)
         if position < size and self._bytes_left <= 0:
             self.report.left.append(f"{name} is read on at the next landing")
         return replace(start, position=position, line_count=count, is_inside_line=is_inside)
@@ -341,9 +358,13 @@ class _Reader:
         failpoint("land.access_log_lines")
 
 
-def _hash_at(file: Content, offset: int, size: int) -> str:
+def _bytes_at(file: Content, offset: int, size: int) -> bytes:
     file.seek(offset)
-    return hashlib.sha256(file.read(size)).hexdigest()
+    return file.read(size)
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _unpacked_size(packed: IO[bytes]) -> int | None:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,25 @@ def test_each_line_lands_once_however_the_log_is_cut(
         log.land()
         assert sorted(log.rows()) == sorted(log.written)
         assert len(set(log.rows("log_id"))) == len(log.written)
+
+
+@pytest.mark.parametrize("rotation", ["rename", "copytruncate"])
+def test_a_log_is_written_and_rotated_while_it_is_read(log: Log, rotation: str) -> None:
+    def write() -> None:
+        for number in range(1, 401):
+            log.write()
+            if number % 50 == 0:
+                getattr(log, rotation)()
+
+    with duckdb.connect() as log.memory:
+        landing_store.prepare(log.memory)
+        writer = threading.Thread(target=write)
+        writer.start()
+        while writer.is_alive():
+            log.land()
+        writer.join()
+        log.land()
+        assert sorted(log.rows()) == sorted(log.written)
 
 
 def test_nothing_secret_lands(log: Log) -> None:
