@@ -1,6 +1,6 @@
 {#-
-    Grain: one row per client whose authentication failed for a team in the last day: for how many teams within
-    ten minutes at most.
+    Grain: one row per client whose authentication failed for several teams in the last day: for how many within ten
+    minutes at most. The worst clients only.
 -#}
 with
 
@@ -56,7 +56,7 @@ within_minutes as (
 
 ),
 
-final as (
+of_client as (
 
     select
         client,
@@ -65,6 +65,23 @@ final as (
     from within_minutes
     group by client
 
+),
+
+ranked as (
+
+    select
+        client,
+        team_count,
+        row_number() over (order by team_count desc, client asc) as place
+
+    from of_client
+    where team_count > 1
+
 )
 
-select * from final
+select
+    client,
+    team_count
+
+from ranked
+where place <= {{ var('alert_security_scopes') }}
