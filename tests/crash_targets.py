@@ -53,7 +53,7 @@ class Target(ABC):
     name: str
     # The scene that passes a failpoint; the second night passes every other one.
     scene_of: ClassVar[Mapping[str, int]]
-    # Modules of the program that this target's nights do not run; they have no access log, which has its own tests.
+    # Modules that this target's nights do not run. They have no access log: it has its own tests.
     other_modules: ClassVar[tuple[str, ...]]
 
     def __init__(self, data_dir: Path) -> None:
