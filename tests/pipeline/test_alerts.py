@@ -412,9 +412,10 @@ def test_a_check_reads_the_access_log_though_the_platforms_files_are_the_same(
     checked = check(30)
     assert "no file of the source has changed since it was landed; 20 new lines of the access log" in checked
     listed = run(night, "list").stdout
-    assert re.search(r"error +auth_failures +client 192\.0\.2\.7", listed), listed
+    incident = re.search(r"(?m)^(\S+) +error +auth_failures +client 192\.0\.2\.7", listed)
+    assert incident, listed
     assert "access_log: 20 rows" in listed
-    assert "/api/jobs/create" in run(night, "explain", re.findall(r"inc-\S+", listed)[0]).stdout
+    assert "/api/jobs/create" in run(night, "explain", incident[1]).stdout
     assert "0 new lines" in check(45)
 
 
