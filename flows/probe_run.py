@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flows.health import Round, configured, probe_all
@@ -42,4 +42,6 @@ def probe_once(settings: Settings, *, now: datetime, ask_alerts: bool, progress:
         return ProbeReport(one, recorded)
     from flows.alert_check import check
 
-    return ProbeReport(one, recorded, check(settings, None, as_of=now, progress=progress))
+    # rules look at what was before their moment
+    just_after = one.checked_at + timedelta(microseconds=1)
+    return ProbeReport(one, recorded, check(settings, None, as_of=just_after, progress=progress))

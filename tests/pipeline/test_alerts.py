@@ -22,9 +22,11 @@ from flows.alert_reader import open_rules
 from flows.alert_rules import Cadence, Verdict
 from flows.errors import UsageError
 from flows.ops_store import alerting, open_ops_store, probing
+from flows.probe_run import probe_once
 from flows.progress import SilentProgress
 from flows.settings import Settings
 from tests.almanac_command import ALMANAC, environment
+from tests.hostile_servers import answers, server
 from tests.published import ROOT, TAPE, TAPE_AS_OF, Published
 
 LABELS = TAPE / "labels.json"
@@ -330,6 +332,32 @@ def test_a_component_that_is_down_is_one_incident_and_two_notices(prober: Prober
     prober.probe("saas_api", 31, "degraded")
     assert prober.check(31.5) == [("resolved", "saas_api", "critical")]
     assert prober.incidents() == [("component_down", "saas_api", False)]
+
+
+def test_three_rounds_that_find_it_down_open_an_incident_at_once_and_one_that_finds_it_up_ends_it(
+    night: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "probes.yml"
+    settings = night.model_copy(update={"probes": file})
+    told = []
+    with server(answers(b"")) as up:
+        for minute, port in enumerate((up, 9, 9, 9, 9, up, up), 1):
+            file.write_text(f"components: [{{name: page, url: 'http://127.0.0.1:{port}/', slow_ms: 60000}}]")
+            at = TAPE_AS_OF + timedelta(minutes=minute)
+            report = probe_once(settings, now=at, ask_alerts=True, progress=SilentProgress())
+            evaluations = report.checked.evaluations if report.checked else []
+            told.append(
+                [
+                    member.event
+                    for evaluation in evaluations
+                    for notice in evaluation.notices
+                    for member in notice.members
+                    if member.scope_id == "page"
+                ]
+            )
+    assert told == [[], [], [], ["opened"], [], ["resolved"], []]
+    # all is well, and was the time before
+    assert report.checked is None
 
 
 def test_evidence_of_a_component_is_its_last_five_probes(prober: Prober) -> None:
