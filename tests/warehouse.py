@@ -23,7 +23,7 @@ import duckdb
 import pandas
 import pyarrow
 
-from flows.landing_store import OPS_TABLES
+from flows.landing_store import OPS_TABLES, create_side_tables
 from tests.oracle.marts import MART_KEYS
 from tests.oracle.tape import BOOLEAN, DECIMAL, RAW_COLUMNS, TEXT, TIME, WHOLE
 
@@ -96,8 +96,7 @@ def load_raw(
             connection.register("rows_to_land", rows)
             connection.execute(f"insert into raw.{table} ({', '.join(names)}) select * from rows_to_land")
             connection.unregister("rows_to_land")
-    for table, columns_of in OPS_TABLES.items():
-        connection.execute(f"create table raw.{table} ({columns_of})")
+    create_side_tables(connection)
     if tables.get("team_versions") is None:
         connection.execute(
             "insert into raw.team_versions select team_id, organization_id, budget_mode, "
