@@ -78,13 +78,15 @@ class History:
             )
         return self.start + self.dice.random() * (until - self.start)
 
-    def probes(self, until: datetime) -> list[Probe]:
+    def probes(self, until: datetime, *, is_first: bool) -> list[Probe]:
         """A night's worth; some of them late, some of components that are new."""
         written = []
         for number in range(COMPONENTS):
             if self.dice.random() < 0.3:
                 continue  # not yet there, its prober was away, or it is no longer configured
-            at = self.moment(until)
+            # most are new: days that nothing late has reached must be told from those that it has
+            is_late = is_first or self.dice.random() < 0.1
+            at = self.moment(until) if is_late else until - self.dice.random() * timedelta(hours=20)
             interval = self.dice.choice((30, 60, 300, 3600, 86400, 0))
             for _ in range(self.dice.randrange(1, 9)):
                 written.append(self.probe(f"component {number}", at, interval))
@@ -207,7 +209,8 @@ def test_uptime_is_the_oracles_night_after_night_on_both_engines(
         for night in range(1, NIGHTS + 1):
             as_of = STARTS[zone] + timedelta(days=night, hours=dice.choice((0, 0, 9)))
             for check in (as_of - timedelta(hours=4), as_of):
-                write(store, history.probes(check + timedelta(hours=1)), history.windows(check))
+                probes_then = history.probes(check + timedelta(hours=1), is_first=night == 1)
+                write(store, probes_then, history.windows(check))
                 if check < as_of and night > 1:
                     land_probes.land_alone(landing, store, as_of=check, before_commit=lambda: None)
             if night > 1:
@@ -392,6 +395,39 @@ def test_probes_that_the_store_has_forgotten_stay_landed(
     write(store, [probe(3)])
     assert land_alone(landing, store) == 1
     assert landed_ids(landing) == [1, 2, 3]
+
+
+def test_what_a_landing_touches(source: Path, store: OpsStore, tmp_path: Path) -> None:
+    landing = tmp_path / "landing.duckdb"
+    write(store, [probe(1), probe(2, component="proxy")])
+    land_night(source, landing, store, NOON)
+    window = Window(1, "api", NOON, NOON + timedelta(days=2), "ann", "why", NOON)
+    early = NOON - timedelta(days=4)
+    for number, (added, windows, days) in enumerate(
+        (
+            # it holds, and may begin or end a run of failures, on the day after too
+            ([probe(3)], [], [20, 21]),
+            # a component's days begin with its first probe, and are there up to what was the first one
+            ([probe(4, early, component="proxy")], [], [16, 17, 18, 19, 20]),
+            ([], [window], [20, 21, 22, 23]),
+            # one of a broken clock is on no day
+            ([probe(5, datetime(1, 1, 1)), probe(6, datetime(9999, 1, 1))], [], []),
+        ),
+        start=2,
+    ):
+        write(store, added, windows)
+        land_night(source, landing, store, NOON + timedelta(days=10, minutes=number))
+        with duckdb.connect(str(landing), read_only=True) as connection:
+            found = connection.execute(
+                "select day from raw.touched_days where landing_number = ? order by day", [number]
+            ).fetchall()
+        assert [day.day for (day,) in found] == days, number
+    with store.transaction() as connection_of_store:
+        connection_of_store.execute(delete(probing.maintenance_windows))
+    land_night(source, landing, store, NOON + timedelta(days=11))
+    with duckdb.connect(str(landing), read_only=True) as connection:
+        found = connection.execute("select day from raw.touched_days where landing_number = 6").fetchall()
+    assert sorted(day.day for (day,) in found) == [20, 21, 22, 23]
 
 
 def without_ops_tables(landing: Path) -> None:
