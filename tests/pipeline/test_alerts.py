@@ -381,8 +381,8 @@ def test_in_maintenance_nobody_is_told(prober: Prober) -> None:
     prober.maintain("saas_api", 19, 25)
     for minute in (1.0, 2.0, 3.0):  # it went down before
         prober.probe("saas_api", minute, "down")
-    for minute in (3.6, 4.0, 5.0):
-        prober.probe("proxy", minute, "down")
+    for later in (3.6, 4.0, 5.0):
+        prober.probe("proxy", later, "down")
     assert prober.check(4.5) == []
     assert prober.verdict("proxy", 5.5) == (Verdict.unknown, "planned maintenance")
     assert prober.incidents() == [("component_down", "saas_api", True)]

@@ -455,13 +455,13 @@ def test_a_landing_database_of_an_earlier_release_can_be_built_without_a_landing
     land_night(source, settings.landing_path, None, NOON)
     without_ops_tables(settings.landing_path)
 
-    def build_side_file(settings: Settings, **_: Any) -> str:
+    def build_side_file(settings: Settings, **_: Any) -> Path:
         with duckdb.connect(str(settings.landing_path), read_only=True) as landing:
             assert landed(landing) == ([], [])
-        return "built"
+        return settings.landing_path
 
     monkeypatch.setattr("flows.build.build_side_file", build_side_file)
-    assert str(build(settings, as_of=NOON, progress=SilentProgress())) == "built"
+    assert build(settings, as_of=NOON, progress=SilentProgress()) == settings.landing_path
 
 
 def test_the_mirror_carries_probes_that_landed_alone(
