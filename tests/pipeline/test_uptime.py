@@ -424,10 +424,16 @@ def test_what_a_landing_touches(source: Path, store: OpsStore, tmp_path: Path) -
         assert [day.day for (day,) in found] == days, number
     with store.transaction() as connection_of_store:
         connection_of_store.execute(delete(probing.maintenance_windows))
-    land_night(source, landing, store, NOON + timedelta(days=11))
-    with duckdb.connect(str(landing), read_only=True) as connection:
-        found = connection.execute("select day from raw.touched_days where landing_number = 6").fetchall()
-    assert sorted(day.day for (day,) in found) == [20, 21, 22, 23]
+    # one that is written down after the moment of the landing that brings it counts from the next one on
+    late = replace(window, window_id=2, ends_at=NOON + MINUTE, created_at=NOON + timedelta(days=11, hours=1))
+    write(store, [], [late])
+    for number, days in ((6, [20, 21, 22, 23]), (7, [20, 21]), (8, [])):
+        land_night(source, landing, store, NOON + timedelta(days=5 + number))
+        with duckdb.connect(str(landing), read_only=True) as connection:
+            found = connection.execute(
+                "select day from raw.touched_days where landing_number = ? order by day", [number]
+            ).fetchall()
+        assert [day.day for (day,) in found] == days, number
 
 
 def without_ops_tables(landing: Path) -> None:
