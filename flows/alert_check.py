@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flows.alert_delivery import notice_enqueuer
 from flows.alert_evaluator import EvaluationReport, apply
 from flows.alert_reader import open_rules
-from flows.alert_rules import Cadence, Evaluation
+from flows.alert_rules import Cadence, Evaluation, Occasion
 from flows.coverage import start_of_day
 from flows.heartbeat import beat
 from flows.maintenance import in_maintenance
@@ -58,15 +58,20 @@ class CheckReport:
 
 
 def check(
-    settings: Settings, source: SourceLocation | None, *, as_of: datetime, progress: Progress
+    settings: Settings,
+    source: SourceLocation | None,
+    *,
+    as_of: datetime,
+    progress: Progress,
+    occasion: Occasion = Occasion.check,
 ) -> CheckReport:
     """Check between two nights as of a moment (naive UTC); without a source, on what has landed of it."""
     report = CheckReport(landed=land_small_window(settings, source, as_of=as_of, progress=progress))
     with progress.stage("alerts", None) as advance:
-        report.evaluations.append(evaluate(settings, as_of, (Cadence.check,)))
+        report.evaluations.append(evaluate(settings, as_of, (Cadence.check,), occasion=occasion))
         advance(1)
     report.delivered = send_outbox(settings)
-    if report.is_good:
+    if report.is_good and (source is None or (report.landed is not None and report.landed.is_landed)):
         report.heartbeat = beat(settings)
     return report
 
@@ -76,8 +81,12 @@ def evaluate_night(settings: Settings, as_of: datetime, new_days: Sequence[date]
     report = CheckReport()
     for day in new_days[-MOST_DAYS:-1]:
         ended = start_of_day(day + timedelta(days=1), settings.reporting_timezone)
-        report.evaluations.append(evaluate(settings, ended, (Cadence.night,), news_as_of=as_of))
-    report.evaluations.append(evaluate(settings, as_of, (Cadence.night, Cadence.check)))
+        report.evaluations.append(
+            evaluate(settings, ended, (Cadence.night,), occasion=Occasion.night, news_as_of=as_of)
+        )
+    report.evaluations.append(
+        evaluate(settings, as_of, (Cadence.night, Cadence.check), occasion=Occasion.night)
+    )
     return report
 
 
@@ -86,6 +95,7 @@ def evaluate(
     as_of: datetime,
     cadences: Iterable[Cadence],
     *,
+    occasion: Occasion = Occasion.check,
     news_as_of: datetime | None = None,
 ) -> EvaluationReport:
     """Ask the rules of some cadences as of a moment, and apply what they say.
@@ -101,6 +111,7 @@ def evaluate(
             enqueue=notice_enqueuer(settings, store.now),
             evidence_of=rules.evidence_of,
             in_maintenance=_in_maintenance(store, evaluation),
+            occasion=occasion,
             news_as_of=news_as_of,
         )
 

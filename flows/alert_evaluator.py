@@ -25,6 +25,7 @@ from flows.alert_rules import (
     Evaluation,
     Evidence,
     Key,
+    Occasion,
     Rule,
     RuleBook,
     Severity,
@@ -107,6 +108,7 @@ def apply(
     enqueue: Enqueue,
     evidence_of: Callable[[Candidate], Evidence],
     in_maintenance: frozenset[str] = frozenset(),
+    occasion: Occasion = Occasion.check,
     news_as_of: datetime | None = None,
     now: datetime | None = None,
 ) -> EvaluationReport:
@@ -142,6 +144,7 @@ def apply(
             gathered,
             enqueue,
             in_maintenance,
+            occasion,
             news_as_of or evaluation.as_of,
             now,
         ).run()
@@ -215,6 +218,7 @@ class _Application:
         gathered: Mapping[Key, Evidence],
         enqueue: Enqueue,
         in_maintenance: frozenset[str],
+        occasion: Occasion,
         news_as_of: datetime,
         now: datetime | None,
     ) -> None:
@@ -225,6 +229,7 @@ class _Application:
         self._gathered = gathered
         self._enqueue = enqueue
         self._in_maintenance = in_maintenance
+        self._occasion = occasion
         self._news_as_of = news_as_of
         # the first statement: who waits here sees what the one before has done
         connection.execute(
@@ -544,6 +549,7 @@ class _Application:
             [
                 {
                     "cadence": str(cadence),
+                    "occasion": str(self._occasion),
                     "as_of": self._evaluation.as_of,
                     "evaluated_at": self._now,
                     "candidate_count": report.candidate_count,

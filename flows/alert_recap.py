@@ -106,7 +106,7 @@ class Recap:
             ended_count=len(ended),
             open_count=len(still_open),
             repeated_count=sum(times[one.key] > 1 for one in opened),
-            ended_alone_count=sum(one.row.acknowledged_at is None for one in ended),
+            ended_alone_count=sum(not self._is_acknowledged(one) for one in ended),
             false_alarm_count=sum(_is_false_alarm(one.row) for one in ended),
             median_seconds=Decimal(round(median(lasted))) if lasted else None,
             families=tuple(sorted(families.items(), key=lambda item: (-item[1], item[0]))),
@@ -137,6 +137,9 @@ class Recap:
             ended_at = max(ended_at, began_at) if ended_at <= self._end else None
         return _Incident(row, began_at, ended_at)
 
+    def _is_acknowledged(self, one: _Incident) -> bool:
+        return one.row.acknowledged_at is not None and one.row.acknowledged_at <= self._end
+
     def _shown(self, one: _Incident) -> IncidentRow:
         rule = self._rules.get(one.row.rule)
         return IncidentRow(
@@ -147,7 +150,7 @@ class Recap:
             scope_name=one.row.scope_name,
             began_at=one.began_at,
             ended_at=one.ended_at,
-            is_acknowledged=one.row.acknowledged_at is not None,
+            is_acknowledged=self._is_acknowledged(one),
         )
 
 

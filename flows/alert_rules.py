@@ -38,6 +38,14 @@ class Cadence(StrEnum):
     check = "check"
 
 
+class Occasion(StrEnum):
+    """What the rules are asked for: a night, a check between two, a round of probes."""
+
+    night = "night"
+    check = "check"
+    probe = "probe"
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """What there is at most one open incident of."""

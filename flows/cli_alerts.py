@@ -38,8 +38,10 @@ def check(
     settings = settings_now()
     location = _source(settings, source) if land and (source or settings.source) else None
     from flows.alert_check import check as run_check
+    from flows.alert_rules import Occasion
 
-    report = run_check(settings, location, as_of=moment, progress=progress_now())
+    occasion = Occasion.check if land else Occasion.probe
+    report = run_check(settings, location, as_of=moment, progress=progress_now(), occasion=occasion)
     typer.echo("\n".join(report.lines()))
     if not report.is_good:
         raise typer.Exit(1)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from flows.cli_context import moment_of, progress_now, settings_now, user_name
-from flows.errors import AlmanacError
-
-if TYPE_CHECKING:
-    from flows.settings import Settings
 
 maintenance_app = typer.Typer(
     help="Announce when a component is planned to be down: it then counts as neither up nor down.",
@@ -33,34 +28,22 @@ def probe(
 ) -> None:
     """Probe every component once, all at the same time, and keep what was found.
 
-    Exits 1 when it could not be kept.
+    Exits 1 when it could not be kept, or when the alerts were to be asked and could not be.
     """
     from flows.health import configured
     from flows.probe_results import Overall
+    from flows.probe_run import probe_once
 
     settings = settings_now()
     configured(settings)  # a mistake in the file is told at once
-    if every is None:
-        verdict = _probe_once(settings, check=check)
-        if strict and verdict is not Overall.healthy:
-            raise typer.Exit(1)
-        return
-    while True:
-        began = time.monotonic()
-        try:
-            _probe_once(settings, check=check)
-        except AlmanacError as error:
-            # the next round may find the store again
-            typer.echo(str(error), err=True)
-        time.sleep(max(1.0, began + every - time.monotonic()))
+    if every is not None:
+        from flows.probe_service import serve
 
-
-def _probe_once(settings: Settings, *, check: bool) -> str:
-    from flows.probe_run import probe_once
-
+        serve(settings, every_seconds=every, ask_alerts=check, now=lambda: moment_of(None))
     report = probe_once(settings, now=moment_of(None), ask_alerts=check, progress=progress_now())
     typer.echo("\n".join(report.lines()))
-    return report.round.overall
+    if not report.is_good or (strict and report.round.overall is not Overall.healthy):
+        raise typer.Exit(1)
 
 
 @maintenance_app.command("plan")

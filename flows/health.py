@@ -99,7 +99,7 @@ async def _gather(prepared: Sequence[tuple[Component, _Prepared]]) -> list[Probe
     longest = max(component.deadline_seconds for component, _ in prepared) + TEARDOWN_SECONDS
     await asyncio.wait(tasks, timeout=longest)
     return [
-        # a task that resists its own cancellation holds nobody up
+        # one that resists its own cancellation has no say in the verdict
         task.result() if task.done() else ProbeResult(component.name, component.required, *_late(component))
         for task, (component, _) in zip(tasks, prepared, strict=True)
     ]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from flows.alert_rules import Cadence
+from flows.alert_rules import Occasion
 from flows.ops_store import OpsStore, alerting, open_ops_store
-from flows.probe_records import is_fresh, latest
+from flows.probe_records import CLOCK_SLACK, is_fresh, latest
 from flows.probe_results import Overall, ProbeVerdict, overall
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Between two checks of the alerts, where they are made between nights at all: some are made hourly.
 CHECK_STALE_AFTER = timedelta(hours=2)
+# So many within a day are a habit.
+HABIT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ def read_liveness(settings: Settings, probes: Probes | None, *, now: datetime) -
         newest_check, seen = None, {}
     else:
         store = open_ops_store(settings)
-        newest_check = _newest_check(store)
-        seen = {result.component: (at, result, seconds) for at, result, seconds in latest(store)}
+        newest_check = _newest_check(store, now)
+        seen = {result.component: (at, result, seconds) for at, result, seconds in latest(store, now)}
     problems = []
     if newest_check is not None and now - newest_check > CHECK_STALE_AFTER:
         problems.append(
@@ -70,13 +72,17 @@ def read_liveness(settings: Settings, probes: Probes | None, *, now: datetime) -
     )
 
 
-def _newest_check(store: OpsStore) -> datetime | None:
-    """When the alerts were last evaluated, if ever between nights; a night evaluates both cadences."""
-    evaluations = alerting.evaluations
-    nights = select(evaluations.c.evaluated_at).where(evaluations.c.cadence == str(Cadence.night))
-    checks = select(func.max(evaluations.c.evaluated_at)).where(evaluations.c.cadence == str(Cadence.check))
+def _newest_check(store: OpsStore, now: datetime) -> datetime | None:
+    """When the alerts were last checked between nights; None where that is no habit.
+
+    Checks that somebody made by hand, and those of probes, which land nothing of the source, are none.
+    """
+    table = alerting.evaluations
+    checks = (table.c.occasion == str(Occasion.check), table.c.evaluated_at <= now + CLOCK_SLACK)
     with store.transaction() as connection:
-        if connection.scalar(checks.where(evaluations.c.evaluated_at.not_in(nights))) is None:
+        newest: datetime | None = connection.scalar(select(func.max(table.c.evaluated_at)).where(*checks))
+        if newest is None:
             return None
-        newest: datetime | None = connection.scalar(checks)
-        return newest
+        a_day_before = newest - timedelta(days=1)
+        count = connection.scalar(select(func.count()).where(*checks, table.c.evaluated_at > a_day_before))
+    return newest if count is not None and count >= HABIT else None

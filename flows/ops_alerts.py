@@ -107,8 +107,10 @@ class AlertTables:
             "alert_evaluations",
             metadata,
             Column("evaluation_id", number, primary_key=True),
-            # night or check
+            # of the rules that were asked: night or check
             Column("cadence", Text, nullable=False),
+            # night, check or probe
+            Column("occasion", Text, nullable=False),
             Column("as_of", DateTime, nullable=False),
             Column("evaluated_at", DateTime, nullable=False),
             Column("candidate_count", Integer, nullable=False),

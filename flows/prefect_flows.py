@@ -108,13 +108,13 @@ def monthly_review() -> State[Any]:
 @flow(name="alert-check", flow_run_name=_run_name, persist_result=False)
 def alert_check() -> State[Any]:
     """Land the newest days, ask every rule, tell what changed."""
-    return _state(run_check(datetime.now(UTC), progress=_progress()))
+    return _state(run_check(datetime.now(UTC), _due_at(), progress=_progress()))
 
 
 @flow(name="probe", flow_run_name=_run_name, persist_result=False)
 def probe() -> State[Any]:
     """Probe every component once; ask the rules when something is not up or has just come back."""
-    return _state(run_probe(datetime.now(UTC), progress=_progress()))
+    return _state(run_probe(datetime.now(UTC), _due_at(), progress=_progress()))
 
 
 def as_task(step: Step, night: Night) -> None:
@@ -181,6 +181,7 @@ def _state(outcome: Outcome) -> State[Any]:
 _STATES: dict[Ending, Callable[..., State[Any]]] = {
     Ending.DONE: Completed,
     Ending.ALREADY_PUBLISHED: Completed,
+    Ending.SKIPPED: Completed,
     # not a failure: somebody else does the work; and not done either
     Ending.BUSY: Cancelled,
     Ending.FAILED: Failed,

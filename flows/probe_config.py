@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,7 +27,7 @@ _PROBLEMS = {
     "missing": "is missing",
 }
 # LiteLLM's own health page asks every model something, which is billed
-_BILLED_PATHS = ("/health", "/health/")
+_BILLED_PATH = "/health"
 
 
 def _url(text: str) -> str:
@@ -116,4 +116,4 @@ def _contradictions(probes: Probes) -> Iterator[Mistake]:
 
 
 def _is_billed(url: str) -> bool:
-    return urlsplit(url).path in _BILLED_PATHS
+    return unquote(urlsplit(url).path).rstrip("/").endswith(_BILLED_PATH)

@@ -71,16 +71,15 @@ async def _ask(component: Component, url: str, context: ssl.SSLContext) -> Findi
     ):
         if response.status_code != httpx.codes.OK:
             return _refusal(component, response)
-        if component.kind in ("http", "litellm_liveliness"):
-            return Finding(ProbeVerdict.up)
         content = b""
         async for part in response.aiter_raw(LARGEST_ANSWER):
             content += part
             if len(content) > LARGEST_ANSWER:
-                return Finding(
-                    ProbeVerdict.down,
-                    f"it answers with more than {LARGEST_ANSWER // 1024} KiB",
-                )
+                break
+    if component.kind in ("http", "litellm_liveliness"):
+        return Finding(ProbeVerdict.up)
+    if len(content) > LARGEST_ANSWER:
+        return Finding(ProbeVerdict.down, f"it answers with more than {LARGEST_ANSWER // 1024} KiB")
     return _meaning(component, content)
 
 
@@ -123,8 +122,13 @@ def _meaning(component: Component, content: bytes) -> Finding:
 
 
 def _failure(error: BaseException) -> Finding:
-    """What an exception of the network means: the innermost cause that has a name."""
+    """What an exception of the network means.
+
+    A name may have several addresses, of which this machine can reach only some: what one of them says of the
+    other side counts before what this machine could not do.
+    """
     causes = list(_causes(error))
+    ours: Finding | None = None
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Finding(ProbeVerdict.down, f"its certificate is not to be trusted: {cause.verify_message}")
@@ -133,11 +137,13 @@ def _failure(error: BaseException) -> Finding:
         if isinstance(cause, socket.gaierror):
             if cause.errno == socket.EAI_NONAME:
                 return Finding(ProbeVerdict.down, "its name leads nowhere")
-            return Finding(ProbeVerdict.unknown, "names cannot be resolved here")
-        if isinstance(cause, OSError) and cause.errno in _OURS:
-            return Finding(ProbeVerdict.unknown, f"this machine could not ask: {_word(cause)}")
-        if isinstance(cause, OSError) and cause.errno in _REASONS:
+            ours = ours or Finding(ProbeVerdict.unknown, "names cannot be resolved here")
+        elif isinstance(cause, OSError) and cause.errno in _REASONS:
             return Finding(ProbeVerdict.down, _REASONS[cause.errno])
+        elif isinstance(cause, OSError) and cause.errno in _OURS:
+            ours = ours or Finding(ProbeVerdict.unknown, f"this machine could not ask: {_word(cause)}")
+    if ours is not None:
+        return ours
     if any(isinstance(cause, httpx.RemoteProtocolError) for cause in causes):
         return Finding(ProbeVerdict.down, "what it answers is not HTTP, or ends too early")
     return Finding(ProbeVerdict.down, f"no answer: {type(causes[-1]).__name__}")

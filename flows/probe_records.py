@@ -31,6 +31,10 @@ probes = probing.probes
 
 # A probe says something until so many intervals have passed without another one.
 FRESH_INTERVALS = 3
+# Rounds for which a component that is not up is news.
+NEWS_ROUNDS = 10
+# That the clocks of two machines may differ by.
+CLOCK_SLACK = timedelta(minutes=1)
 # Bytes of what waits: at 30 seconds and four components about two weeks.
 LARGEST_FILE = 32 * 2**20
 _COLUMNS = ("component", "checked_at", "verdict", "latency_ms", "reason", "is_required", "interval_seconds")
@@ -55,22 +59,25 @@ def record(settings: Settings, one: Round) -> Recorded:
         with _waiting(settings) as file:
             waited = list(_read(file))
             with store.transaction() as connection:
-                had_trouble = _had_trouble(connection, [result.component for result in one.results])
                 count = _write(connection, [*waited, *rows])
+                has_news = _has_news(connection, one)
             failpoint("probes.recorded")
             file.truncate(0)
     except AlmanacError as error:
         with _waiting(settings) as file:
             where = _append(settings, file, rows)
         raise AlmanacError(f"{error}\nThe probes wait in {where} for the next round.") from None
-    is_well = all(result.verdict is ProbeVerdict.up for result in one.results)
-    return Recorded(count, had_trouble or not is_well)
+    return Recorded(count, has_news)
 
 
-def latest(store: OpsStore) -> list[tuple[datetime, ProbeResult, int]]:
-    """The newest probe of each component: when, what it found, and its interval in seconds."""
+def latest(store: OpsStore, now: datetime) -> list[tuple[datetime, ProbeResult, int]]:
+    """The newest probe of each component at `now`: when, what it found, and its interval in seconds.
+
+    One of the future was made by a clock that was wrong, and says nothing of now.
+    """
     newest = (
         select(probes.c.component, func.max(probes.c.checked_at).label("checked_at"))
+        .where(probes.c.checked_at <= now + CLOCK_SLACK)
         .group_by(probes.c.component)
         .subquery()
     )
@@ -99,16 +106,26 @@ def latest(store: OpsStore) -> list[tuple[datetime, ProbeResult, int]]:
     )
 
 
-def _had_trouble(connection: Connection, components: Sequence[str]) -> bool:
-    """Whether the last probe of one of these components found it not up."""
-    for component in components:
-        verdict = connection.scalar(
+def _has_news(connection: Connection, one: Round) -> bool:
+    """Whether a component has just ceased to be up, or has just come back.
+
+    What has been bad for NEWS_ROUNDS is no news: the checks between nights look at it, too.
+    """
+    for result in one.results:
+        verdicts = connection.scalars(
             select(probes.c.verdict)
-            .where(probes.c.component == component)
+            .where(
+                probes.c.component == result.component,
+                probes.c.checked_at <= one.checked_at,
+            )
             .order_by(probes.c.checked_at.desc(), probes.c.probe_id.desc())
-            .limit(1)
-        )
-        if verdict is not None and verdict != ProbeVerdict.up:
+            .limit(NEWS_ROUNDS + 1)
+        ).all()
+        is_up = [verdict == ProbeVerdict.up for verdict in verdicts]
+        if is_up[:1] == [True]:
+            if False in is_up[1:2]:
+                return True
+        elif True in is_up or len(is_up) <= NEWS_ROUNDS:
             return True
     return False
 
@@ -184,13 +201,18 @@ def _append(settings: Settings, file: BinaryIO, rows: Sequence[dict[str, Any]]) 
     )
     if size + len(lines) > LARGEST_FILE:
         raise AlmanacError(f"{path} is full: this round is lost. Bring the ops store back.")
-    if size:
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != b"\n":
-            lines = "\n" + lines
-    file.write(lines.encode())
-    file.flush()
-    os.fsync(file.fileno())
+    try:
+        if size:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                lines = "\n" + lines
+        file.write(lines.encode())
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise AlmanacError(
+            f"{path} cannot be written: {error.strerror}. This round is lost; make room on its disk."
+        ) from None
     return path
 
 

@@ -49,18 +49,16 @@ class ProbeResult:
 
 
 def overall(results: Iterable[ProbeResult]) -> Overall:
-    """All components in one word.
+    """All components that are required in one word; where none is, all of them.
 
-    Healthy: everything required is up, and nothing else is worse. Unhealthy: nothing required works. Unknown:
-    nothing required is known, or nothing was probed. Where nothing is required everything counts.
+    Healthy: every one is up. Unhealthy: none works. Unknown: nothing is known, or nothing was probed.
     """
     known = list(results)
-    counted = [result for result in known if result.is_required] or known
-    verdicts = [result.verdict for result in counted]
+    verdicts = [result.verdict for result in known if result.is_required] or [one.verdict for one in known]
     if all(verdict is ProbeVerdict.unknown for verdict in verdicts):
         return Overall.unknown
-    if all(result.verdict is ProbeVerdict.up for result in known):
+    if all(verdict is ProbeVerdict.up for verdict in verdicts):
         return Overall.healthy
-    if any(verdict.is_working for verdict in verdicts):
+    if any(verdict.is_working for verdict in verdicts) or ProbeVerdict.unknown in verdicts:
         return Overall.degraded
-    return Overall.degraded if ProbeVerdict.unknown in verdicts else Overall.unhealthy
+    return Overall.unhealthy

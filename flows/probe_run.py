@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from flows.alert_rules import Occasion
+from flows.errors import AlmanacError, Busy
 from flows.health import Round, configured, probe_all
 from flows.probe_records import Recorded, record
 from flows.progress import Progress
@@ -17,24 +19,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport:
-    """What one round did."""
+    """What one round did; it is kept, whatever became of the alerts."""
 
     round: Round
     recorded: Recorded
     # of the alerts, when they were asked
     checked: CheckReport | None = None
+    # why they could not be
+    trouble: AlmanacError | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the alerts could be asked, if they were to be; another run at work is no failure."""
+        if self.trouble is not None:
+            return isinstance(self.trouble, Busy)
+        return self.checked is None or self.checked.is_good
 
     def lines(self) -> list[str]:
         """For people, one thing a line."""
-        return [*self.round.lines(), *(self.checked.lines() if self.checked else [])]
+        lines = self.round.lines()
+        if self.trouble is not None:
+            lines.append(f"alerts     they could not be asked: {self.trouble}")
+        return [*lines, *(self.checked.lines() if self.checked else [])]
 
 
 def probe_once(settings: Settings, *, now: datetime, ask_alerts: bool, progress: Progress) -> ProbeReport:
     """Probe every component as of `now` (naive UTC) and keep what was found.
 
-    With `ask_alerts` the rules are asked at once while something is not up or has just come back, without
-    waiting for the next check; nothing of the platform is landed for it. Raises AlmanacError when the store
-    cannot be used; the round is kept in a file until it can.
+    With `ask_alerts` the rules are asked at once when a component has just ceased to be up or has just come
+    back, without waiting for the next check; nothing of the platform is landed for it. Raises AlmanacError
+    when the store cannot be used; the round is kept in a file until it can.
     """
     one = probe_all(settings, configured(settings), checked_at=now)
     recorded = record(settings, one)
@@ -44,4 +58,8 @@ def probe_once(settings: Settings, *, now: datetime, ask_alerts: bool, progress:
 
     # rules look at what was before their moment
     just_after = one.checked_at + timedelta(microseconds=1)
-    return ProbeReport(one, recorded, check(settings, None, as_of=just_after, progress=progress))
+    try:
+        checked = check(settings, None, as_of=just_after, progress=progress, occasion=Occasion.probe)
+    except AlmanacError as trouble:
+        return ProbeReport(one, recorded, trouble=trouble)
+    return ProbeReport(one, recorded, checked)

@@ -26,6 +26,9 @@ from flows.review_run import issue_due, send_outbox
 from flows.review_scopes import Kind
 from flows.settings import Settings, load_settings
 
+# A check that comes later than this after it was due is left to the next one.
+LATEST_CHECK = timedelta(minutes=15)
+
 Perform = Callable[[Step, Night], None]
 
 
@@ -34,6 +37,8 @@ class Ending(StrEnum):
 
     DONE = "Completed"
     ALREADY_PUBLISHED = "AlreadyPublished"
+    # due long ago: the one that is due now does it
+    SKIPPED = "Skipped"
     BUSY = "Busy"
     FAILED = "Failed"
 
@@ -157,34 +162,50 @@ def run_reviews(wish: ReviewWish, *, progress: Progress) -> Outcome:
     return _ended(work, wish.now)
 
 
-def run_check(now: datetime, *, progress: Progress) -> Outcome:
+def run_check(now: datetime, due_at: datetime, *, progress: Progress) -> Outcome:
     """Land the newest days, ask the rules of the alerts, tell what changed. Raises no Exception."""
     from flows.alert_check import check
 
     def work(attempt: _Attempt) -> Outcome:
         settings = attempt.settings = load_settings()
+        if late := _late(now, due_at, LATEST_CHECK):
+            return late
         as_of = _utc(now).replace(microsecond=0)
         report = check(settings, source_of(settings), as_of=as_of, progress=progress)
-        lines = report.lines()
-        ending = Ending.DONE if report.is_good else Ending.FAILED
-        return Outcome(ending, "; ".join(redact(line) for line in lines), "\n".join(lines))
+        return _told(report.lines(), is_good=report.is_good)
 
     return _ended(work, now)
 
 
-def run_probe(now: datetime, *, progress: Progress) -> Outcome:
+def run_probe(now: datetime, due_at: datetime, *, progress: Progress) -> Outcome:
     """Probe every component once. Raises no Exception; a component that is down is no failure of the run."""
+    from flows.health import configured
     from flows.probe_run import probe_once
 
     def work(attempt: _Attempt) -> Outcome:
         settings = attempt.settings = load_settings()
-        report = probe_once(
-            settings, now=_utc(now).replace(microsecond=0), ask_alerts=True, progress=progress
-        )
-        lines = [" ".join(line.split()) for line in report.lines()]
-        return Outcome(Ending.DONE, "; ".join(lines), "\n".join(lines))
+        interval = timedelta(seconds=configured(settings).interval_seconds)
+        if late := _late(now, due_at, interval):
+            return late
+        as_of = _utc(now).replace(microsecond=0)
+        report = probe_once(settings, now=as_of, ask_alerts=True, progress=progress)
+        return _told(report.lines(), is_good=report.is_good)
 
     return _ended(work, now)
+
+
+def _late(now: datetime, due_at: datetime, longest: timedelta) -> Outcome | None:
+    """After an outage everything that it missed comes at once: only what is of now is done."""
+    if _utc(now) - _utc(due_at) <= longest:
+        return None
+    return Outcome(
+        Ending.SKIPPED, f"Due at {_utc(due_at):%Y-%m-%d %H:%M:%S} UTC, too long ago. Nothing was done."
+    )
+
+
+def _told(lines: list[str], *, is_good: bool) -> Outcome:
+    told = [redact(" ".join(line.split())) for line in lines]
+    return Outcome(Ending.DONE if is_good else Ending.FAILED, "; ".join(told), "\n".join(told))
 
 
 def _ended(work: Callable[[_Attempt], Outcome], now: datetime) -> Outcome:
@@ -262,6 +283,7 @@ class _Page:
 _TITLES = {
     Ending.DONE: "Done",
     Ending.ALREADY_PUBLISHED: "Published already",
+    Ending.SKIPPED: "Skipped",
     Ending.BUSY: "Another run is at work",
     Ending.FAILED: "Failed",
 }

@@ -37,6 +37,7 @@ def asked(store: OpsStore, *moments: dt.datetime) -> None:
             connection.execute(
                 insert(alerting.evaluations).values(
                     cadence="night",
+                    occasion="night",
                     as_of=moment,
                     # years later, as in a replay: nothing may depend on it
                     evaluated_at=moment + 1000 * DAY,
@@ -141,6 +142,18 @@ def test_what_came_again_what_nobody_saw_and_what_was_none(store: OpsStore) -> N
     assert told is not None
     assert (told.repeated_count, told.ended_alone_count, told.false_alarm_count) == (1, 2, 1)
     assert told.families == (("usage", 3),)
+
+
+def test_what_was_acknowledged_later_was_not_when_the_week_ended(store: OpsStore) -> None:
+    asked(store, MONDAY - 20 * DAY, MONDAY + 6 * DAY)
+    incident(store, "in-time", MONDAY + DAY, acknowledged_at=MONDAY + 2 * DAY)
+    incident(store, "too-late", MONDAY + DAY, acknowledged_at=MONDAY + 8 * DAY)
+    told = recap(store).of(PLATFORM)
+    assert told is not None
+    assert {row.incident_id: row.is_acknowledged for row in told.incidents} == {
+        "in-time": True,
+        "too-late": False,
+    }
 
 
 def test_a_tenant_reads_of_its_own_alerts_and_of_no_others(store: OpsStore) -> None:

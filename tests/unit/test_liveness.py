@@ -33,13 +33,14 @@ def probed(settings: Settings, minutes_ago: float, **verdicts: ProbeVerdict) -> 
     record(settings, Round(NOW - dt.timedelta(minutes=minutes_ago), 300, results))
 
 
-def evaluated(settings: Settings, hours_ago: float, *cadences: str) -> None:
-    at = NOW - dt.timedelta(hours=hours_ago)
+def evaluated(settings: Settings, occasion: str, *hours_ago: float) -> None:
     with open_ops_store(settings).transaction() as connection:
-        for cadence in cadences:
+        for hours in hours_ago:
+            at = NOW - dt.timedelta(hours=hours)
             connection.execute(
                 insert(alerting.evaluations).values(
-                    cadence=cadence,
+                    cadence="check",
+                    occasion=occasion,
                     as_of=at,
                     evaluated_at=at,
                     candidate_count=0,
@@ -78,14 +79,25 @@ def test_a_component_that_is_down_is_no_problem_of_the_monitor(settings: Setting
 
 
 @pytest.mark.parametrize(("hours", "is_well"), [(2, True), (2.01, False)])
-def test_checks_that_were_made_and_stopped_are_a_problem(
+def test_checks_that_were_a_habit_and_stopped_are_a_problem(
     settings: Settings, hours: float, is_well: bool
 ) -> None:
-    evaluated(settings, 30, "check", "night")
-    evaluated(settings, hours, "check")
+    evaluated(settings, "night", 30)
+    evaluated(settings, "check", hours, hours + 1, hours + 2, hours + 3)
     assert (read_liveness(settings, None, now=NOW).problems == ()) is is_well
 
 
-def test_nights_alone_miss_no_checks(settings: Settings) -> None:
-    evaluated(settings, 30, "check", "night")
+def test_nights_probes_and_checks_by_hand_are_no_habit(settings: Settings) -> None:
+    evaluated(settings, "night", 27, 28, 29, 30)
+    evaluated(settings, "probe", 3, 4, 5, 6)
+    evaluated(settings, "check", 3, 4, 5, 30)
     assert read_liveness(settings, None, now=NOW).problems == ()
+
+
+def test_what_a_wrong_clock_wrote_hides_nothing(settings: Settings) -> None:
+    probed(settings, 30, api=UP, proxy=UP)
+    probed(settings, -500_000, api=UP, proxy=UP)
+    evaluated(settings, "check", 3, 4, 5, 6, -8000)
+    liveness = read_liveness(settings, TWO, now=NOW)
+    assert len(liveness.problems) == 2
+    assert liveness.health is Overall.unknown
