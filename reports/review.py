@@ -456,6 +456,8 @@ class UptimeRow:
     # the objective, as a share of the known time, and the seconds of downtime that it leaves
     objective: Decimal
     budget_seconds: Decimal
+    # the share of them that is gone; more than 1: the objective was missed
+    budget_used: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 {#- Grain: one row per review of the platform and component that was probed in its period. -#}
 {%- set objective = "cast(" ~ var('uptime_objective') ~ " as numeric(6, 5))" -%}
+{%- set budget = "((1 - " ~ objective ~ ") * (uptime.up_seconds + uptime.down_seconds))" -%}
 with
 
 uptime as (
@@ -43,7 +44,8 @@ final as (
         uptime.latency_p95_ms,
         uptime.incident_count,
         {{ objective }} as objective,
-        cast((1 - {{ objective }}) * (uptime.up_seconds + uptime.down_seconds) as numeric(18, 6)) as budget_seconds
+        cast({{ budget }} as numeric(18, 6)) as budget_seconds,
+        {{ ratio('uptime.down_seconds', budget) }} as budget_used
 
     from {{ ref('int_reviews') }} as reviews
 

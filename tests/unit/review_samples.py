@@ -380,6 +380,7 @@ def _uptime(kind: str) -> tuple[r.UptimeRow, ...]:
             0 if down is None else 2,
             D("0.995"),
             known * D("0.005"),
+            None if down is None else D(down) / (known * D("0.005")),
         )
         for place, (component, is_required, down) in enumerate(
             (("database", True, "5400"), ("litellm_proxy", False, None)), 1
