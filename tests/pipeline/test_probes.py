@@ -412,3 +412,38 @@ def test_the_command_prints_keeps_and_says_by_its_exit_what_it_was_asked(
     assert strict.returncode == 0
     assert len(rows(Settings(data_dir=tmp_path / "data"))) == 4
     assert Round(NOW, 300, ()).overall is Overall.unknown
+
+
+def test_the_service_goes_on_though_its_store_fails_and_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    file = tmp_path / "probes.yml"
+    file.write_text("components: [{name: a, url: 'http://127.0.0.1:9/'}]")
+    data = tmp_path / "data"
+    code = (
+        "import sys; from datetime import UTC, datetime; from pathlib import Path\n"
+        "from flows.probe_service import serve; from flows.settings import Settings\n"
+        "now = lambda: datetime.now(UTC).replace(tzinfo=None)\n"
+        "settings = Settings(data_dir=Path(sys.argv[1]), probes=Path(sys.argv[2]))\n"
+        "serve(settings, every_seconds=1, ask_alerts=True, now=now)"
+    )
+    # no store can be there: a file is where its folder would be
+    data.write_text("")
+    service = subprocess.Popen(
+        [sys.executable, "-c", code, str(data), str(file)],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert service.stderr is not None
+        assert b"cannot be written" in service.stderr.readline()
+        data.unlink()
+        for _ in range(300):
+            time.sleep(0.1)
+            if data.exists() and len(rows(Settings(data_dir=data))) >= 2:
+                break
+        assert len(rows(Settings(data_dir=data))) >= 2
+    finally:
+        service.terminate()
+        service.communicate(timeout=30)
+    assert service.returncode != 0
