@@ -21,6 +21,7 @@ from flows.channels import ChannelDown, NobodyKnows, Parcel, TryLater
 from flows.errors import UsageError
 
 DEADLINE_SECONDS = 30.0
+READ_SECONDS = 20.0  # for one answer of the service
 _CHILD = Path(__file__).with_name("apprise_child.py")
 _TIED = Path(__file__).with_name("tied_child.py")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}")
@@ -30,7 +31,13 @@ class AppriseChannel:
     """Hands messages to one Apprise URL."""
 
     def __init__(
-        self, name: str, url: str, *, source: str, deadline_seconds: float = DEADLINE_SECONDS
+        self,
+        name: str,
+        url: str,
+        *,
+        source: str,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        read_seconds: float = READ_SECONDS,
     ) -> None:
         """Raises UsageError, which names `source` and not the URL, when that cannot be one."""
         scheme, found, rest = url.partition("://")
@@ -44,6 +51,7 @@ class AppriseChannel:
         self._service = f"the service {scheme[:20]}"
         self._source = source
         self._deadline_seconds = deadline_seconds
+        self._read_seconds = read_seconds
 
     def send(self, parcel: Parcel, handing_over: Callable[[], None]) -> None:
         """Run Apprise once; it says whether the service took the message, and not why it did not."""
@@ -51,6 +59,7 @@ class AppriseChannel:
         order = {
             "url": self._url,
             "is_check": False,
+            "read_seconds": self._read_seconds,
             **{name: document[name] for name in ("title", "body", "type")},
         }
         handing_over()
@@ -63,6 +72,11 @@ class AppriseChannel:
         if last == "failed":
             raise TryLater(
                 f"{self._service} did not take the message; Apprise does not say why", is_outage=True
+            )
+        if last == "doubtful":
+            raise NobodyKnows(
+                f"{self._service} failed, and not before the {self._read_seconds:g} s that it has to answer",
+                is_outage=True,
             )
         if "ready" in words:
             raise NobodyKnows(

@@ -420,6 +420,31 @@ def test_apprise_takes_refuses_or_is_ended(
     assert json.loads(receiver.posted[0].body)["message"] == "A body <b>"
 
 
+def test_a_service_that_is_slow_has_taken_the_message() -> None:
+    with http_receiver("slow:4.5:200") as receiver:
+        content = b'{"title":"t","body":"b","type":"info"}'
+        parcel = Parcel("alert", "platform", "n", 1, "phones", "msg_1", content, "application/json")
+        url = f"json://127.0.0.1:{receiver.port}/"
+        AppriseChannel("apprise:phones", url, source="A").send(parcel, lambda: None)
+        assert len(receiver.posted) == 1
+
+
+def test_what_a_service_never_confirmed_is_sent_once_more_and_no_more(store: OpsStore) -> None:
+    with store.transaction() as connection:
+        content = b'{"title":"t","body":"b","type":"info"}'
+        wanted = ("alert", "platform", "n1", 1, "phones", "apprise:phones", "msg_1", content)
+        enqueue(connection, T0, [Delivery(*wanted, "application/json")])
+    with http_receiver("hang") as receiver:
+        url = f"json://127.0.0.1:{receiver.port}/"
+        channel = AppriseChannel("apprise:phones", url, source="A", read_seconds=0.5)
+        for hours in range(4):
+            send(store, channel, T0 + timedelta(hours=hours))
+        assert len(receiver.posted) == 2
+    (row,) = rows(store)
+    assert (row.state, row.is_resend) == ("unknown", True)
+    assert "the 0.5 s that it has to answer" in row.last_error
+
+
 def test_a_url_that_apprise_does_not_know_is_told_without_it() -> None:
     channel = AppriseChannel("apprise:phones", "nosuch://SECRETSECRET", source="ALMANAC_ALERT_A")
     parcel = Parcel("alert", "platform", "n", 1, "p", "m", b'{"title":"","body":"b","type":"info"}')
