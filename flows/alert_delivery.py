@@ -32,7 +32,7 @@ from reports.notice_slack import slack_payload
 from reports.notice_text import notice_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -78,21 +78,55 @@ def require_sender(config: AlertConfig | None, recipients: Recipients | None) ->
 def deliveries_of(
     notice: Notice, recipients: Recipients | None, config: AlertConfig | None
 ) -> Iterator[tuple[str, list[Delivery]]]:
-    """Channels by name, each with its messages of a notice; the same notice gives the same ids."""
+    """Channels by name, each with its messages of a notice; the same notice gives the same ids.
+
+    An address that several channels mail gets one mail, of the first of them, with what all of them want.
+    """
     if config is None:
         if recipients is not None:
             yield OPERATORS, _mails(notice, recipients, recipients.operators, RUNBOOKS)
         return
     runbooks = config.runbook_base_url or RUNBOOKS
+    mailed = _mailed(notice, recipients, config)
     for name, part in config.channels.items():
-        wanted = wanted_part(notice, part)
-        if wanted is None:
-            yield name, []
-        elif isinstance(part, MailPart):
+        if isinstance(part, MailPart):
             assert recipients is not None
-            yield name, _mails(wanted, recipients, part.to or recipients.operators, runbooks)
+            yield (
+                name,
+                [
+                    mail
+                    for address, (first, wanted) in mailed.items()
+                    if first == name
+                    for mail in _mails(wanted, recipients, [address], runbooks)
+                ],
+            )
+        elif (wanted := wanted_part(notice, part)) is None:
+            yield name, []
         else:
             yield name, [_post(wanted, name, part, runbooks)]
+
+
+def _mailed(
+    notice: Notice, recipients: Recipients | None, config: AlertConfig
+) -> Mapping[str, tuple[str, Notice]]:
+    """By address: the first channel that mails it something of a notice, and all that it is mailed."""
+    found: dict[str, tuple[str, Notice]] = {}
+    for name, part in config.channels.items():
+        if not isinstance(part, MailPart) or (wanted := wanted_part(notice, part)) is None:
+            continue
+        assert recipients is not None
+        for address in part.to or recipients.operators:
+            first, before = found.get(address, (name, wanted))
+            found[address] = (first, _both(notice, before, wanted))
+    return found
+
+
+def _both(notice: Notice, one: Notice, other: Notice) -> Notice:
+    """What either of two parts of a notice holds, in its order."""
+    wanted = {(member.incident_id, member.event) for member in (*one.members, *other.members)}
+    members = tuple(member for member in notice.members if (member.incident_id, member.event) in wanted)
+    replies_to = notice.replies_to if members[0] is notice.members[0] else None
+    return replace(notice, members=members, omitted={**one.omitted, **other.omitted}, replies_to=replies_to)
 
 
 def wanted_part(notice: Notice, part: ChannelPart) -> Notice | None:

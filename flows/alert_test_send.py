@@ -76,14 +76,13 @@ def send_tests(settings: Settings, *, only: str | None = None) -> list[Tried]:
     store = open_ops_store(settings)
     with store.transaction() as connection:
         now = store.now(connection)
-    wanted = {
-        name: entries
-        for name, entries in deliveries_of(notice_of_test(now), recipients, config)
-        if only in (None, name)
-    }
-    if only is not None and only not in wanted:
-        names = ", ".join(config.channels) if config else OPERATORS
-        raise UsageError(f"There is no channel {only!r}. There are: {names}.")
+    names = list(config.channels) if config else [OPERATORS]
+    if only is not None and only not in names:
+        raise UsageError(f"There is no channel {only!r}. There are: {', '.join(names)}.")
+    if only is not None and config is not None:
+        # by itself: an address that another channel mails too is told all the same
+        config = config.model_copy(update={"channels": {only: config.channels[only]}})
+    wanted = dict(deliveries_of(notice_of_test(now), recipients, config))
     if not any(wanted.values()):
         raise UsageError(
             "Nobody is told of alerts: set ALMANAC_ALERTS, or name operators in the recipients file."

@@ -559,6 +559,11 @@ def test_test_send_goes_through_every_channel_now_and_opens_nothing(
         assert len(entries(connection)) == 1, "a test is not kept in the outbox"
     siem.answers[:] = ["200"]
     assert send_tests(settings, only="siem") == [Tried("siem", "siem", None)]
+    # an address that another channel mails too is tried all the same
+    assert settings.alerts is not None
+    settings.alerts.write_text(f"{FILE}  also: {{kind: mail, to: [ann@example.com]}}\n")
+    assert send_tests(settings, only="also") == [Tried("also", "ann@example.com", None)]
+    settings.alerts.write_text(FILE)
     with pytest.raises(UsageError, match="There are: ops, siem, unset, people, audit"):
         send_tests(settings, only="nobody")
 

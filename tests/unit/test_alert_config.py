@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,31 @@ def test_one_message_per_channel_with_ids_that_stay(file: Path) -> None:
         "ann@example.com",
         "audit",
     }
+
+
+def test_an_address_of_two_channels_gets_one_mail_with_what_both_want(file: Path) -> None:
+    page = "page: {kind: mail, to: [ann@example.com], min_severity: critical}"
+    both = "all: {kind: mail, to: [ann@example.com, bob@example.com], families: [usage]}"
+    warning = member(incident_id="inc-warning")
+    given = notice(member(incident_id="inc-critical", severity="critical"), warning, omitted={"info": 3})
+    for channels in (f"{page}, {both}", f"{both}, {page}"):
+        config = load(file, f"channels: {{{channels}}}\n")
+        found = {
+            entry.recipient: (name, entry)
+            for name, entries in deliveries_of(given, recipients(), config)
+            for entry in entries
+        }
+        assert sum(len(entries) for _, entries in deliveries_of(given, recipients(), config)) == 2
+        for address in ("ann@example.com", "bob@example.com"):
+            content = found[address][1].content
+            assert b"inc-critical" in content
+            assert b"inc-warning" in content
+        assert found["ann@example.com"][0] == list(config.channels)[0]
+    # what one of them alone wants is told by itself
+    ((_, first), (_, second)) = deliveries_of(
+        replace(given, family="security"), recipients(), load(file, f"channels: {{{page}, {both}}}\n")
+    )
+    assert (len(first), b"inc-warning" in first[0].content, second) == (1, False, [])
 
 
 def test_without_the_file_operators_are_mailed_as_before() -> None:
