@@ -249,7 +249,14 @@ class _Sender:
             pass  # the row is the other sender's now
         except ChannelDown as down:
             with self._store.transaction() as connection:
-                self._update(connection, row, state=row.state)
+                # as it was, whatever handing over has made of it
+                self._update(
+                    connection,
+                    row,
+                    state=row.state,
+                    is_resend=row.is_resend,
+                    attempt_count=row.attempt_count,
+                )
                 if down.is_outage:
                     self._note_failure(connection, row, str(down))
             self.report.channels_down[row.channel] = str(down)

@@ -64,6 +64,8 @@ class Scripted:
     """A channel that does what it is told, one thing for each message, the last one for ever."""
 
     name = "slack:ops"
+    # some find out that they can send nothing after handing over
+    hands_over_first = False
 
     def __init__(self, *does: Exception | None) -> None:
         self._does = list(does) or [None]
@@ -73,7 +75,7 @@ class Scripted:
     def send(self, parcel: Parcel, handing_over: Callable[[], None]) -> None:
         self.tried += 1
         does = self._does.pop(0) if len(self._does) > 1 else self._does[0]
-        if not isinstance(does, ChannelDown):
+        if not isinstance(does, ChannelDown) or self.hands_over_first:
             handing_over()
         if does is not None:
             raise does
@@ -155,6 +157,20 @@ def test_a_channel_that_is_down_opens_its_circuit_after_five_runs_and_loses_no_a
     assert channel.tried == FAILURES
     assert "certificate has expired" in report.channels_down["slack:ops"]
     assert {(row.state, row.attempt_count) for row in rows(store)} == {("pending", 0)}
+
+
+def test_what_is_in_doubt_stays_so_when_its_channel_is_down_and_is_sent_when_it_is_not(
+    store: OpsStore,
+) -> None:
+    put(store)
+    send(store, Scripted(NobodyKnows("no answer")))
+    down = Scripted(ChannelDown("it answered 403"))
+    down.hands_over_first = True
+    report = send(store, down, T0 + timedelta(minutes=16))
+    assert (down.tried, report.unknown, report.channels_down) == (1, 0, {"slack:ops": "it answered 403"})
+    (row,) = rows(store)
+    assert (row.state, row.is_resend, row.attempt_count) == ("unknown", False, 1)
+    assert send(store, Scripted(None), T0 + timedelta(days=2)).sent == 1
 
 
 def test_one_message_tries_a_circuit_when_its_time_has_come_and_closes_it(
