@@ -49,6 +49,8 @@ _REASONS = frozenset(
     }
 )
 _TRY_LATER = frozenset({408, 425})
+# These speak of URL or secret, not of the message: none would be taken.
+_CHANNEL_AT_FAULT = frozenset({401, 403, 404, 410})
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 # Addresses of a host and port, as texts; raises OSError when there are none.
@@ -209,10 +211,14 @@ def require_taken(
         raise TryLater(story, wait=wait or USUAL_WAIT)
     if status >= 500 or status in _TRY_LATER:
         raise TryLater(story, wait=wait, is_outage=True)
-    if 300 <= status < 400:
-        story += ": redirects are not followed, name the URL that it leads to"
-    elif status in advice:
+    if status < 200:
+        raise NobodyKnows(f"{story}, which is no last word", is_outage=True)
+    if status < 400:
+        raise ChannelDown(f"{story}: redirects are not followed, name the URL that it leads to")
+    if status in advice:
         story += f": {advice[status]}"
+    if status in _CHANNEL_AT_FAULT:
+        raise ChannelDown(story)
     raise Refused(story)
 
 

@@ -347,10 +347,7 @@ def webhook_to(receiver: Receiver, **options: Any) -> WebhookChannel:
     [
         ("200|ok", "sent", None),
         ("400|invalid_payload", "dead", "invalid_payload"),
-        ("403|action_prohibited", "dead", "make a new incoming webhook"),
-        ("404|no_service", "dead", "make a new incoming webhook"),
-        ("410|channel_is_archived", "dead", "the channel is archived"),
-        ("302\r\nLocation: http://169.254.169.254/", "dead", "redirects are not followed"),
+        ("413", "dead", "413"),
         ("429\r\nRetry-After: 120", "pending", "429"),
         ("429\r\nRetry-After: tomorrow", "pending", "429"),
         ("500|SECRETSECRET", "pending", "500"),
@@ -373,6 +370,36 @@ def test_what_slack_answers_decides_the_state(
     assert row.state == state
     assert (told or "") in (row.last_error or "")
     assert "SECRET" not in f"{row} {report}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("401", "answered 401"),
+        ("403|action_prohibited", "make a new incoming webhook"),
+        ("404|no_service", "make a new incoming webhook"),
+        ("410|channel_is_archived", "the channel is archived"),
+        ("302\r\nLocation: http://169.254.169.254/SECRETSECRET", "redirects are not followed"),
+    ],
+    ids=str,
+)
+def test_a_channel_that_is_set_up_wrongly_loses_nothing(store: OpsStore, answer: str, told: str) -> None:
+    put(store, 3)
+    with http_receiver(answer) as receiver:
+        # a try each run, then as its circuit allows, for as long as it lasts: told each time
+        for hours in [*range(6), 30, 60, 90]:
+            report = send(store, slack_to(receiver), T0 + timedelta(hours=hours))
+            assert not report.is_good
+            assert told in report.channels_down["slack:ops"]
+            assert "SECRET" not in str(report)
+        assert len(receiver.posted) == 9
+        assert {(row.state, row.attempt_count, row.is_resend) for row in rows(store)} == {
+            ("pending", 0, False)
+        }
+        send(store, slack_to(receiver), T0 + timedelta(hours=90, minutes=30))
+        assert len(receiver.posted) == 9, "its circuit is open"
+        receiver.answers[:] = ["200"]
+        assert send(store, slack_to(receiver), T0 + timedelta(hours=92)).sent == 3
 
 
 def test_a_webhook_is_signed_and_its_id_stays_the_same(tmp_path: Path) -> None:
@@ -515,7 +542,7 @@ def test_a_notice_leaves_through_every_channel_and_one_that_fails_stops_none(
     whole: tuple[Settings, Receiver, Receiver],
 ) -> None:
     settings, slack, siem = whole
-    slack.answers[:] = ["404|no_service"]
+    slack.answers[:] = ["400|invalid_payload"]
     store = open_ops_store(settings)
     with store.transaction() as connection:
         put_in = notice_enqueuer(settings, store.now)
