@@ -16,6 +16,7 @@ import hashlib
 import re
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -272,21 +273,54 @@ class _Sender:
             failpoint("outbox.marked")
 
     def look_for_other_channels(self) -> None:
-        """Report rows that wait for a channel that is not set up."""
+        """Report rows that wait for a channel that is not set up, and give up alerts that did for a day."""
+        waits_in_vain = and_(
+            outbox.c.channel.not_in(list(self._channels)),
+            or_(
+                outbox.c.state.in_(("pending", "sending")),
+                and_(outbox.c.state == "unknown", outbox.c.is_resend.is_(False)),
+            ),
+        )
         with self._store.transaction() as connection:
+            now = self._now(connection)
+            is_old = and_(
+                waits_in_vain,
+                outbox.c.kind == ALERT,
+                outbox.c.created_at <= now - GIVE_UP_AFTER,
+                _is_free(now),
+            )
+            self._give_up_other_channels(connection, is_old)
             rows = connection.execute(
-                select(outbox.c.channel, func.count())
-                .where(
-                    outbox.c.channel.not_in(list(self._channels)),
-                    or_(
-                        outbox.c.state.in_(("pending", "sending")),
-                        and_(outbox.c.state == "unknown", outbox.c.is_resend.is_(False)),
-                    ),
-                )
-                .group_by(outbox.c.channel)
+                select(outbox.c.channel, func.count()).where(waits_in_vain).group_by(outbox.c.channel)
             )
             for channel, count in rows:
                 self.report.channels_down[channel] = f"it is not set up, and {count} messages wait for it"
+
+    def _give_up_other_channels(self, connection: Connection, is_old: ColumnElement[bool]) -> None:
+        # what may have arrived stays in doubt
+        ends = {"dead": outbox.c.state == "pending", "unknown": outbox.c.state.in_(("sending", "unknown"))}
+        given_up: Counter[str] = Counter()
+        for end, is_so in ends.items():
+            changed = connection.execute(
+                update(outbox)
+                .where(is_old, is_so)
+                .values(
+                    state=end,
+                    is_resend=end == "unknown",
+                    last_error="its channel is not set up any more",
+                    lease_until=None,
+                    lease_holder=None,
+                )
+                .returning(outbox.c.channel)
+            )
+            channels = [row.channel for row in changed]
+            given_up.update(channels)
+            self.report.dead += len(channels) if end == "dead" else 0
+            self.report.unknown += len(channels) if end == "unknown" else 0
+        for channel, count in sorted(given_up.items()):
+            self.report.troubles.append(
+                f"channel {channel} is not set up any more: {count} alerts that waited for a day are given up"
+            )
 
     def tell_of_circuits(self) -> None:
         """Report channels that are left alone while messages wait for them."""
@@ -321,9 +355,6 @@ class _Sender:
                 for name in self._channels
                 if name not in self.report.channels_down and name not in at_rest
             ]
-            # what seems further ahead than can be was written before the clock was set back; by a second
-            # or a minute, as clocks are corrected, does not end the lease of a sender that is at work
-            is_free = or_(outbox.c.lease_until.is_(None), _is_over(outbox.c.lease_until, now, 2 * LEASE))
             is_time = _is_over(outbox.c.due_at, now, max(_FURTHEST_WAIT, self._grace))
             # unknown: once more when its grace is over; abandoned while handed over: unknown from now on
             is_due = or_(
@@ -333,7 +364,7 @@ class _Sender:
             )
             query = (
                 select(outbox)
-                .where(outbox.c.channel.in_(usable), is_free, is_due)
+                .where(outbox.c.channel.in_(usable), _is_free(now), is_due)
                 .order_by(outbox.c.due_at, outbox.c.delivery_id)
                 .limit(1)
                 .with_for_update(skip_locked=True)
@@ -513,6 +544,13 @@ class _Sender:
             .values(**values)
         )
         return changed.rowcount == 1
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    """Whether no sender is at work on a row."""
+    # what seems further ahead than can be was written before the clock was set back; by a second or a minute,
+    # as clocks are corrected, does not end the lease of a sender that is at work
+    return or_(outbox.c.lease_until.is_(None), _is_over(outbox.c.lease_until, now, 2 * LEASE))
 
 
 def _is_over(moment: ColumnElement[datetime], now: datetime, longest: timedelta) -> ColumnElement[bool]:

@@ -332,6 +332,31 @@ def test_closing_a_circuit_that_never_was_does_nothing(store: OpsStore) -> None:
         assert open_circuits(connection) == []
 
 
+def test_a_channel_that_was_taken_out_fails_no_run_for_ever(either_store: OpsStore) -> None:
+    put(either_store, 3)
+    with either_store.transaction() as connection:
+        kinds = {1: {"state": "unknown"}, 2: {"kind": "weekly"}}
+        for number, values in kinds.items():
+            connection.execute(
+                update(deliveries.outbox).where(deliveries.outbox.c.period == f"n{number}").values(**values)
+            )
+    other = Scripted(None)
+    other.name = "slack:other"
+    early = send(either_store, other, T0 + timedelta(hours=23))
+    assert early.channels_down == {"slack:ops": "it is not set up, and 3 messages wait for it"}
+    late = send(either_store, other, T0 + timedelta(hours=24))
+    assert (late.dead, late.unknown) == (1, 1)
+    assert late.troubles == [
+        "channel slack:ops is not set up any more: 2 alerts that waited for a day are given up"
+    ]
+    assert not late.is_good
+    # reviews wait for the mail server that they are for
+    assert late.channels_down == {"slack:ops": "it is not set up, and 1 messages wait for it"}
+    states = {row.period: (row.state, row.is_resend) for row in rows(either_store)}
+    assert states == {"n1": ("unknown", True), "n2": ("pending", False), "n3": ("dead", False)}
+    assert send(either_store, other, T0 + timedelta(hours=25)).troubles == []
+
+
 def slack_to(receiver: Receiver) -> SlackChannel:
     url = f"http://127.0.0.1:{receiver.port}/services/T0/B0/SECRETSECRET"
     return SlackChannel("slack:ops", url, OWN, source="ALMANAC_ALERT_SLACK_URL")
