@@ -48,6 +48,9 @@ LONGEST_WAIT = timedelta(hours=6)  # also of what a receiver may ask for
 GIVE_UP_AFTER = timedelta(hours=24)
 # before that: a message that waited a day for a server that was away is not lost to its first "try later"
 FEWEST_ATTEMPTS = 5
+# A run waits for a channel that asked to be left alone for no longer than this, and no more often.
+LONGEST_REST = timedelta(minutes=1)
+MOST_RESTS = 5
 # No row is due later than this; one that seems to be was written by a clock that has been set back since.
 _FURTHEST_WAIT = LONGEST_WAIT * 1.2
 # Seconds between the tries to note that a message was taken: an answer that is lost here makes a duplicate.
@@ -146,14 +149,20 @@ def deliver(
     """Send what is due, one message at a time; any number of senders may do so at once.
 
     A channel that is down is left alone for the rest of the run, its rows as they were; one that is not among
-    `channels` is reported when rows wait for it. `limit` bounds the messages of one run, `now` is the clock
+    `channels` is reported when rows wait for it. One that asks for a short rest is given it. `limit` bounds the messages of one run, `now` is the clock
     (naive UTC; the store's own by default). Raises AlmanacError when the store cannot be used.
     """
     sender = _Sender(store, channels, now or store.now, sleep, grace)
     try:
+        rests = 0
         for _ in range(limit):
-            if not sender.send_one():
+            if sender.send_one():
+                continue
+            rest = sender.shortest_rest() if rests < MOST_RESTS else None
+            if rest is None or rest > LONGEST_REST:
                 break
+            rests += 1
+            sleep(rest.total_seconds())
         sender.look_for_other_channels()
         sender.tell_of_circuits()
     finally:
@@ -355,16 +364,9 @@ class _Sender:
                 for name in self._channels
                 if name not in self.report.channels_down and name not in at_rest
             ]
-            is_time = _is_over(outbox.c.due_at, now, max(_FURTHEST_WAIT, self._grace))
-            # unknown: once more when its grace is over; abandoned while handed over: unknown from now on
-            is_due = or_(
-                and_(outbox.c.state == "pending", is_time),
-                and_(outbox.c.state == "unknown", outbox.c.is_resend.is_(False), is_time),
-                outbox.c.state == "sending",
-            )
             query = (
                 select(outbox)
-                .where(outbox.c.channel.in_(usable), _is_free(now), is_due)
+                .where(outbox.c.channel.in_(usable), _is_free(now), self._is_due(now))
                 .order_by(outbox.c.due_at, outbox.c.delivery_id)
                 .limit(1)
                 .with_for_update(skip_locked=True)
@@ -378,6 +380,34 @@ class _Sender:
                 )
                 self._circuit = self._circuits.claim(connection, row.channel, now)
             return row
+
+    def shortest_rest(self) -> timedelta | None:
+        """How long until something can be sent over a channel that asked to be left alone; None: nothing."""
+        with self._store.transaction() as connection:
+            now = self._now(connection)
+            rests = {
+                circuit.channel: circuit.open_until - now
+                for circuit in self._circuits.at_rest(connection, now).values()
+                if circuit.open_until is not None
+                and not circuit.is_open
+                and circuit.channel in self._channels
+                and circuit.channel not in self.report.channels_down
+            }
+            ready = connection.scalars(
+                select(outbox.c.channel)
+                .where(outbox.c.channel.in_(list(rests)), _is_free(now), self._is_due(now))
+                .distinct()
+            )
+            return min((rests[channel] for channel in ready), default=None)
+
+    def _is_due(self, now: datetime) -> ColumnElement[bool]:
+        is_time = _is_over(outbox.c.due_at, now, max(_FURTHEST_WAIT, self._grace))
+        # unknown: once more when its grace is over; abandoned while handed over: unknown from now on
+        return or_(
+            and_(outbox.c.state == "pending", is_time),
+            and_(outbox.c.state == "unknown", outbox.c.is_resend.is_(False), is_time),
+            outbox.c.state == "sending",
+        )
 
     def _parcel(self, row: Any) -> Parcel | None:
         """What is sent; None when its recipient has left since."""
@@ -433,10 +463,13 @@ class _Sender:
             now = self._now(connection)
             wanted = min(later.wait or timedelta(0), LONGEST_WAIT)
             opened_until = None
+            due_at = now + max(_wait(row.delivery_id, attempt), wanted)
             if was_tried and later.is_outage:
                 opened_until = self._note_failure(connection, row, why)
             elif was_tried and later.wait is not None:
                 self._circuits.rest(connection, row.channel, now, wanted, redact(why))
+                # all of the channel waits, and nothing overtakes what was first
+                due_at = row.due_at
             elif was_tried:
                 self._circuits.note_answer(connection, row.channel, self._circuit, now)
             if opened_until is not None and self._circuit is not None and self._circuit.is_trial:
@@ -477,7 +510,7 @@ class _Sender:
                 state="unknown" if row.state == "unknown" else "pending",
                 is_resend=False,
                 attempt_count=attempt,
-                due_at=now + max(_wait(row.delivery_id, attempt), wanted),
+                due_at=due_at,
                 last_error=redact(why),
             )
         self.report.retried += 1

@@ -113,7 +113,7 @@ def put(
 
 
 def send(store: OpsStore, channel: Channel, at: datetime = T0) -> DeliveryReport:
-    return deliver(store, {channel.name: channel}, now=lambda _: at)
+    return deliver(store, {channel.name: channel}, now=lambda _: at, sleep=lambda _: None)
 
 
 def rows(store: OpsStore) -> list[Any]:
@@ -256,15 +256,63 @@ def test_who_asks_to_be_left_alone_is_and_is_not_at_fault(either_store: OpsStore
     assert "slack:ops asked" in str(report)
     with either_store.transaction() as connection:
         assert open_circuits(connection) == []
-    assert rows(either_store)[0].due_at == T0 + timedelta(minutes=40)
+    assert rows(either_store)[0].due_at == T0
     assert send(either_store, channel, T0 + timedelta(minutes=39)).sent == 0
     assert send(either_store, channel, T0 + timedelta(minutes=40)).sent == 3
+
+
+def test_nothing_overtakes_what_a_channel_put_off(either_store: OpsStore) -> None:
+    put(either_store)
+    channel = Scripted(TryLater("it answered 429", wait=timedelta(seconds=90)), None)
+    send(either_store, channel)
+    put(either_store, 1, T0 + timedelta(seconds=40), first=2)
+    assert send(either_store, channel, T0 + timedelta(seconds=89)).sent == 0
+    assert send(either_store, channel, T0 + timedelta(seconds=90)).sent == 2
+    assert [parcel.period for parcel in channel.sent] == ["n1", "n2"]
+
+
+@pytest.mark.parametrize(("seconds", "sent"), [(1, 20), (60, 20), (61, 3)])
+def test_a_burst_waits_for_a_channel_that_asks_for_a_short_rest(
+    either_store: OpsStore, seconds: int, sent: int
+) -> None:
+    put(either_store, 20)
+    busy = TryLater("it answered 429", wait=timedelta(seconds=seconds))
+    channel = Scripted(None, None, None, busy, None, busy, None)
+    clock = [T0]
+    slept: list[float] = []
+
+    def sleep(wanted: float) -> None:
+        slept.append(wanted)
+        clock[0] += timedelta(seconds=wanted)
+
+    report = deliver(either_store, {channel.name: channel}, now=lambda _: clock[0], sleep=sleep)
+    assert report.sent == sent
+    assert [wanted for wanted in slept if wanted] == ([seconds] * 2 if sent == 20 else [])
+    periods = [parcel.period for parcel in channel.sent]
+    assert periods == [f"n{number}" for number in range(1, sent + 1)]
+
+
+def test_a_channel_that_asks_for_ever_is_waited_for_five_times(store: OpsStore) -> None:
+    put(store, 2)
+    put(store, 1, channel="webhook:siem")
+    channel, other = Scripted(TryLater("it answered 429", wait=timedelta(seconds=5))), Scripted(None)
+    other.name = "webhook:siem"
+    clock = [T0]
+
+    def sleep(wanted: float) -> None:
+        clock[0] += timedelta(seconds=wanted)
+
+    both = {one.name: one for one in (channel, other)}
+    report = deliver(store, both, now=lambda _: clock[0], sleep=sleep)
+    assert (channel.tried, report.sent) == (6, 1)
+    assert "asked to be left alone" in report.resting["slack:ops"]
+    assert clock[0] == T0 + timedelta(seconds=25)
 
 
 def test_nobody_is_left_alone_for_longer_than_the_longest_wait(store: OpsStore) -> None:
     put(store)
     send(store, Scripted(TryLater("x", wait=timedelta(days=300))))
-    assert rows(store)[0].due_at == T0 + timedelta(hours=6)
+    assert send(store, Scripted(None), T0 + timedelta(hours=5, minutes=59)).sent == 0
     assert send(store, Scripted(None), T0 + timedelta(hours=6)).sent == 1
 
 
