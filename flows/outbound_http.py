@@ -56,17 +56,24 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 # Addresses of a host and port, as texts; raises OSError when there are none.
 Resolver = Callable[[str, int], Sequence[str]]
 
-# Not reached by whoever is allowed their own network: the address that clouds keep credentials at is here.
+# Not reached by whoever is allowed their own network: where no receiver is, where clouds answer their machines
+# with credentials (AWS, Google, Alibaba, Oracle and Azure have such addresses outside 169.254.0.0/16, too),
+# and IPv4 addresses in disguise (NAT64, 6to4, Teredo), which may be any of these.
 _NEVER = tuple(
     ipaddress.ip_network(text)
-    for text in ("0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/128", "fe80::/10", "ff00::/8")
+    for text in (
+        *("0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/128", "fe80::/10", "ff00::/8"),
+        *("fd00:ec2::254/128", "fd20:ce::254/128"),
+        *("100.100.100.200/32", "192.0.0.192/32", "168.63.129.16/32"),
+        *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"),
+    )
 )
-# Addresses of others in disguise (6to4, Teredo, NAT64), and what is_global lets pass.
+# What is_global lets pass.
 _NOT_PUBLIC = tuple(
     ipaddress.ip_network(text)
     for text in (
         *("192.0.0.0/24", "192.88.99.0/24", "100.64.0.0/10", "198.18.0.0/15"),
-        *("64:ff9b::/96", "64:ff9b:1::/48", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
+        *("2001::/23", "2001:db8::/32", "3fff::/20"),
     )
 )
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
@@ -143,7 +150,7 @@ def why_not_reached(text: str, guard: Guard) -> str | None:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if any(address in network for network in _NEVER if network.version == address.version):
-        return "a link-local, multicast or reserved address"
+        return "a link-local, multicast or reserved address, or one of a cloud's own"
     if not guard.allow_private and not _is_public(address):
         return "an address of a private network; `allow_private` is for a receiver of your own"
     return None

@@ -82,20 +82,29 @@ def test_no_address_but_a_public_one_is_connected_to(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["8.8.8.8", "52.1.2.3", "::ffff:8.8.8.8", "2606:4700::1111", "2a00:1450::1"]
+    "address", ["8.8.8.8", "52.1.2.3", "168.63.129.17", "::ffff:8.8.8.8", "2606:4700::1111", "2a00:1450::1"]
 )
 def test_public_addresses_are_reached(address: str) -> None:
     assert why_not_reached(address, Guard()) is None
 
 
 @pytest.mark.parametrize(
-    "address", ["169.254.169.254", "::ffff:169.254.169.254", "0.0.0.0", "224.0.0.1", "fe80::1"]
+    "address",
+    [
+        *("169.254.169.254", "::ffff:169.254.169.254", "0.0.0.0", "224.0.0.1", "fe80::1"),
+        # of AWS, Google, Alibaba, Oracle, Azure
+        *("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "192.0.0.192", "168.63.129.16"),
+        # NAT64, 6to4 and Teredo of 169.254.169.254
+        *("64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe", "2002:a9fe:a9fe::1", "2001:0:a9fe:a9fe::1"),
+    ],
 )
 def test_who_may_reach_their_own_network_does_not_reach_these(address: str) -> None:
     assert why_not_reached(address, OWN) is not None
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "fd00::1", "100.64.0.1", "8.8.8.8"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.1.2.3", "fd00::1", "fd00:ec2::253", "100.64.0.1", "8.8.8.8"]
+)
 def test_ones_own_network_is_reached_when_it_is_allowed(address: str) -> None:
     assert why_not_reached(address, OWN) is None
 
