@@ -28,14 +28,17 @@ _ADVICE = {
 
 def parse_secret(text: str, *, source: str) -> bytes:
     """The key of a `whsec_…` secret. Raises UsageError, which names `source` and not the secret."""
+    encoded = text.removeprefix("whsec_").rstrip("=")
     try:
-        key = base64.b64decode(text.removeprefix("whsec_") + "==", validate=False)
+        # strictly: left-out characters, those of URL-safe base64 among them, would make another key
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not text.startswith("whsec_") or not FEWEST_BYTES <= len(key) <= MOST_BYTES:
         raise UsageError(
-            f"{source} holds no signing secret: whsec_ and the base64 of {FEWEST_BYTES} to {MOST_BYTES} "
-            'random bytes. Make one: echo "whsec_$(openssl rand -base64 32)"'
+            f"{source} holds no signing secret: whsec_ and the base64 (with + and /, not - and _) of "
+            f"{FEWEST_BYTES} to {MOST_BYTES} random bytes. "
+            'Make one: echo "whsec_$(openssl rand -base64 32)"'
         )
     return key
 

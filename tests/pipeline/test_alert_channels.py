@@ -30,7 +30,7 @@ from flows.outbox import Delivery, DeliveryReport, deliver, enqueue, entries
 from flows.review_run import channels, send_outbox
 from flows.settings import Settings
 from flows.slack_channel import SlackChannel
-from flows.webhook_channel import WebhookChannel
+from flows.webhook_channel import WebhookChannel, parse_secret
 from tests.almanac_command import ALMANAC
 from tests.http_receivers import Receiver, http_receiver
 from tests.notice_samples import member, notice
@@ -496,6 +496,20 @@ def test_a_webhook_is_signed_and_its_id_stays_the_same(tmp_path: Path) -> None:
         Webhook(KEY).verify(second.body.replace(b"0.08125", b"0.98125"), second.headers)
     with pytest.raises(WebhookVerificationError):
         Webhook("whsec_" + base64.b64encode(bytes(32)).decode()).verify(second.body, second.headers)
+
+
+def test_a_secret_is_the_base64_that_the_receiver_reads_or_none() -> None:
+    key = bytes(range(232, 256)) + bytes(9) + b"\xfb\xff"  # its base64 has + and /
+    text = base64.b64encode(key).decode()
+    assert "+" in text
+    assert "/" in text
+    for wanted in (text, text.rstrip("="), text.rstrip("=") + "=="):
+        assert parse_secret(f"whsec_{wanted}", source="S") == key
+    url_safe = base64.urlsafe_b64encode(key).decode()
+    for wrong in (url_safe, url_safe.rstrip("="), f"{text[:10]}\n{text[10:]}", text[:-2] + "é", text[:5], text * 3):
+        with pytest.raises(UsageError, match="S holds no signing secret") as refused:
+            parse_secret(f"whsec_{wrong}", source="S")
+        assert wrong not in str(refused.value)
 
 
 def test_the_signature_has_the_moment_of_its_try() -> None:
