@@ -149,8 +149,9 @@ def deliver(
     """Send what is due, one message at a time; any number of senders may do so at once.
 
     A channel that is down is left alone for the rest of the run, its rows as they were; one that is not among
-    `channels` is reported when rows wait for it. One that asks for a short rest is given it. `limit` bounds the messages of one run, `now` is the clock
-    (naive UTC; the store's own by default). Raises AlmanacError when the store cannot be used.
+    `channels` is reported when rows wait for it, and one that asks for a short rest is waited for. `limit`
+    bounds the messages of one run, `now` is the clock (naive UTC; the store's own by default). Raises
+    AlmanacError when the store cannot be used.
     """
     sender = _Sender(store, channels, now or store.now, sleep, grace)
     try:

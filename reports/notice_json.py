@@ -7,6 +7,7 @@ typed it, shortened: whoever prints it escapes it.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -15,24 +16,33 @@ from reports.notice import TEST, Member, Notice
 from reports.notice_mail import IN_FULL
 
 LONGEST_TEXT = 500  # characters of a name or a cell
+LONGEST_NAME = 80  # of what is only named
 LONGEST_SQL = 20_000
-LARGEST_DOCUMENT = 250_000  # bytes; beyond, the last incidents are only counted
+LARGEST_DOCUMENT = 250_000  # bytes; beyond, critical incidents are only named and others only counted
 
 
 def notice_json(notice: Notice, *, runbooks: str) -> bytes:
     """The document, ASCII. `runbooks` is where a rule's runbook is found, followed by #rule."""
-    incidents = [
-        _incident(member, runbooks, in_full=number < IN_FULL) for number, member in enumerate(notice.members)
-    ]
-    omitted = dict(notice.omitted)
+    omitted = Counter(notice.omitted)
+    incidents: list[dict[str, Any]] = []
+    named: list[dict[str, Any]] = []
+    names = [_name(member) if member.severity == "critical" else None for member in notice.members]
+    # every critical incident has a place, if only by its name
+    reserved = sum(_size(name) for name in names if name is not None)
     room = LARGEST_DOCUMENT
-    for number, incident in enumerate(incidents):
-        room -= len(json.dumps(incident))
-        if room < 0 and number:
-            for member in notice.members[number:]:
-                omitted[member.severity] = omitted.get(member.severity, 0) + 1
-            del incidents[number:]
-            break
+    is_full = False
+    for number, (member, name) in enumerate(zip(notice.members, names, strict=True)):
+        reserved -= _size(name) if name is not None else 0
+        if not is_full:
+            incident = _incident(member, runbooks, in_full=number < IN_FULL)
+            is_full = number > 0 and _size(incident) > room - reserved
+        if not is_full:
+            incidents.append(incident)
+            room -= _size(incident)
+        elif name is not None:
+            named.append(name)
+        else:
+            omitted[member.severity] += 1
     state = "test" if notice.family == TEST else "resolved" if notice.is_resolved else "firing"
     document = {
         "type": f"alerts.{state}",
@@ -46,6 +56,7 @@ def notice_json(notice: Notice, *, runbooks: str) -> bytes:
             "organization_name": _text(notice.organization_name),
             "as_of": _moment(notice.as_of),
             "incidents": incidents,
+            "incidents_in_short": named,
             "omitted": {severity: str(count) for severity, count in sorted(omitted.items())},
         },
     }
@@ -61,12 +72,7 @@ def _incident(member: Member, runbooks: str, *, in_full: bool) -> dict[str, Any]
         "title": member.title,
         "owner": member.owner,
         "severity": member.severity,
-        "scope": {
-            "kind": member.scope_kind,
-            "id": _text(member.scope_id),
-            "name": _text(member.scope_name),
-            "organization_id": _text(member.organization_id),
-        },
+        "scope": _scope(member),
         "measure": member.measure,
         "unit": member.unit,
         "observed_value": _number(member.observed_value),
@@ -93,12 +99,36 @@ def _incident(member: Member, runbooks: str, *, in_full: bool) -> dict[str, Any]
     }
 
 
-def _text(value: str | None) -> str | None:
+def _name(member: Member) -> dict[str, Any]:
+    """What is said of a critical incident for which there is no room."""
+    return {
+        "incident_id": member.incident_id,
+        "event": member.event,
+        "rule": member.rule,
+        "severity": member.severity,
+        "scope": _scope(member, LONGEST_NAME),
+    }
+
+
+def _scope(member: Member, longest: int = LONGEST_TEXT) -> dict[str, str | None]:
+    return {
+        "kind": member.scope_kind,
+        "id": _text(member.scope_id, longest),
+        "name": _text(member.scope_name, longest),
+        "organization_id": _text(member.organization_id, longest),
+    }
+
+
+def _size(part: dict[str, Any]) -> int:
+    return len(json.dumps(part))
+
+
+def _text(value: str | None, longest: int = LONGEST_TEXT) -> str | None:
     if value is None:
         return None
     # half a pair is no character: many readers of JSON refuse it
     whole = value.encode("utf-8", "replace").decode("utf-8")
-    return whole if len(whole) <= LONGEST_TEXT else f"{whole[: LONGEST_TEXT - 1]}…"
+    return whole if len(whole) <= longest else f"{whole[: longest - 1]}…"
 
 
 def _number(value: Decimal | None) -> str | None:

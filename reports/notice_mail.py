@@ -159,6 +159,11 @@ def omitted_text(omitted: Mapping[str, int]) -> str | None:
     return f"{total:,} more are not listed here ({parts}). almanac alerts list shows all."
 
 
+def short_text(line: Line) -> str:
+    """One member in one line."""
+    return f"{line.event} ({line.member.severity}): {line.member.title}, {line.scope}, {line.observed}"
+
+
 def subject_head(notice: Notice) -> str:
     """How loud it is, in one word."""
     if notice.family == TEST:
@@ -198,10 +203,7 @@ def _text(notice: Notice, lines: tuple[Line, ...]) -> str:
         said.append(f"  incident {member.incident_id}; almanac alerts explain {member.incident_id}")
         said.append(f"  runbook {line.runbook}")
         parts.append("\n".join(said))
-    short = [
-        f"{line.event} ({line.member.severity}): {line.member.title}, {line.scope}, {line.observed}"
-        for line in lines[IN_FULL:]
-    ]
+    short = [short_text(line) for line in lines[IN_FULL:]]
     if short:
         parts.append("\n".join(short))
     if (omitted := omitted_text(notice.omitted)) is not None:

@@ -12,7 +12,15 @@ from typing import Any
 
 from reports.formats import without_signs
 from reports.notice import Notice
-from reports.notice_mail import IN_FULL, Line, lines_of, omitted_text, subject_head, summary_of
+from reports.notice_mail import (
+    IN_FULL,
+    Line,
+    lines_of,
+    omitted_text,
+    short_text,
+    subject_head,
+    summary_of,
+)
 
 # Of the bars; what is over has the colour of what is no matter.
 COLORS: Mapping[str, str] = {
@@ -21,9 +29,9 @@ COLORS: Mapping[str, str] = {
     "error": "#f44336",
     "critical": "#9c27b0",
 }
-# Slack refuses texts of more than 3000 characters, messages of more than 50 blocks, and long ones as a whole.
+# Slack refuses texts of more than 3000 characters, messages of more than 50 blocks (of this length there are
+# fewer than 30), and long ones as a whole.
 LONGEST_TEXT = 2_800
-MOST_BLOCKS = 45
 LONGEST_MESSAGE = 12_000
 LONGEST_SUMMARY = 300
 
@@ -36,29 +44,30 @@ def escaped(text: str) -> str:
 def slack_payload(notice: Notice, *, runbooks: str) -> bytes:
     """The JSON to post. `runbooks` is where a rule's runbook is found, followed by #rule."""
     lines = lines_of(notice, runbooks)
-    room = LONGEST_MESSAGE
+    room = LONGEST_MESSAGE - 1_000  # for what stands around the incidents
     blocks: list[dict[str, Any]] = []
-    left_out = 0
-    for line in lines[:IN_FULL]:
-        told = [_plain(_full(line)), _context(line)]
-        size = sum(len(json.dumps(block)) for block in told)
-        if size > room - 1_000 and blocks:
-            left_out += 1
-            continue
-        blocks += told
-        room -= size
-    short = []
-    for line in lines[IN_FULL:]:
-        text = f"{line.event} ({line.member.severity}): {line.member.title}, {line.scope}, {line.observed}"
-        short.append(text)
-    for text in _pages(short):
-        size = len(json.dumps(text))
-        if size > room - 1_000 or len(blocks) >= MOST_BLOCKS:
-            left_out += text.count("\n") + 1
-            continue
-        blocks.append(_plain(text))
-        room -= size
-    if left_out:
+    short: list[str] = []
+    # a text in full takes no critical incident its place in a line
+    reserved = sum(_size(short_text(line)) for line in lines if line.member.severity == "critical")
+    for number, line in enumerate(lines):
+        if line.member.severity == "critical":
+            reserved -= _size(short_text(line))
+        if number < IN_FULL and not short:
+            told = [_plain(_full(line)), _context(line)]
+            size = sum(len(json.dumps(block)) for block in told)
+            if size <= room - reserved or not blocks:
+                blocks += told
+                room -= size
+                continue
+        short.append(short_text(line))
+    fitting = 0
+    for text in short:
+        room -= _size(text)
+        if room < 0:
+            break
+        fitting += 1
+    blocks += [_plain(page) for page in _pages(short[:fitting])]
+    if left_out := len(short) - fitting:
         blocks.append(_plain(f"{left_out:,} more do not fit here. almanac alerts list shows all."))
     if (omitted := omitted_text(notice.omitted)) is not None:
         blocks.append(_plain(omitted))
@@ -81,6 +90,11 @@ def _summary(notice: Notice, lines: tuple[Line, ...]) -> str:
     """The line of notifications, which Slack reads for links: so names lose what makes one."""
     said = without_signs(summary_of(notice, lines))[:LONGEST_SUMMARY]
     return escaped(f"[{subject_head(notice)}] {said}")
+
+
+def _size(text: str) -> int:
+    """Characters of a line in the payload."""
+    return len(json.dumps(escaped(text)))
 
 
 def _full(line: Line) -> str:

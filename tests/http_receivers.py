@@ -29,7 +29,8 @@ class Receiver:
 
     `answers`, used up one by one, the last one for ever: a status with headers and a body
     (`429\\r\\nRetry-After: 2`, `400|invalid_payload`), or `hang`, `drip` (a header that never ends), `reset`,
-    `giant:200` (a body of 1 GiB), `slow:6:200` (after 6 s), `early` (close before anything is read), `garbage`.
+    `giant:200` (a body of 1 GiB), `slow:6:200` (after 6 s), `early` (close before anything is read),
+    `garbage`.
     """
 
     answers: list[str]

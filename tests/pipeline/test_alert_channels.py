@@ -506,7 +506,14 @@ def test_a_secret_is_the_base64_that_the_receiver_reads_or_none() -> None:
     for wanted in (text, text.rstrip("="), text.rstrip("=") + "=="):
         assert parse_secret(f"whsec_{wanted}", source="S") == key
     url_safe = base64.urlsafe_b64encode(key).decode()
-    for wrong in (url_safe, url_safe.rstrip("="), f"{text[:10]}\n{text[10:]}", text[:-2] + "é", text[:5], text * 3):
+    for wrong in (
+        url_safe,
+        url_safe.rstrip("="),
+        f"{text[:10]}\n{text[10:]}",
+        text[:-2] + "é",
+        text[:5],
+        text * 3,
+    ):
         with pytest.raises(UsageError, match="S holds no signing secret") as refused:
             parse_secret(f"whsec_{wrong}", source="S")
         assert wrong not in str(refused.value)

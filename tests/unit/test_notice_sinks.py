@@ -176,7 +176,7 @@ def test_the_schema_of_the_json() -> None:
     assert (document["type"], document["timestamp"]) == ("alerts.firing", "2026-11-23T12:00:00Z")
     assert set(document["data"]) == {
         *("notice_id", "follows_notice_id", "severity", "family", "organization_id", "organization_name"),
-        *("as_of", "incidents", "omitted"),
+        *("as_of", "incidents", "incidents_in_short", "omitted"),
     }
     (incident,) = document["data"]["incidents"]
     assert set(incident) == {
@@ -218,6 +218,87 @@ def test_a_document_is_never_too_large_and_counts_what_it_leaves_out() -> None:
     data = json.loads(content)["data"]
     assert len(content) < LARGEST_DOCUMENT + 2_000
     assert len(data["incidents"]) + int(data["omitted"]["warning"]) == 100
+
+
+def critical_and_others(count: int, name: str = "Team") -> Any:
+    """A digest of so many critical incidents, with evidence, and a thousand warnings."""
+    changes = {
+        "evidence_columns": ("a", "b", "c"),
+        "evidence_rows": (("x" * 40,) * 3,) * 5,
+        "sql": "select 1 " * 100,
+    }
+    members = [
+        member(
+            severity=severity,
+            incident_id=f"inc-{severity}-{number:04}",
+            scope_id=f"{severity}-{number:04}",
+            scope_name=f"{name} {severity} {number:04}",
+            **changes,
+        )
+        for severity, many in (("critical", count), ("warning", 1000))
+        for number in range(many)
+    ]
+    return notice(*members, family="digest", organization_id=None, omitted={"info": 7})
+
+
+def named(said: str) -> list[str]:
+    """The critical incidents that are named, by number."""
+    return re.findall(r"\bTeam critical (\d{4})", said)
+
+
+def numbers(count: int) -> list[str]:
+    return [f"{number:04}" for number in range(count)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 60, 600])
+def test_json_and_mail_name_every_critical_incident(count: int) -> None:
+    given = critical_and_others(count)
+    content = notice_json(given, runbooks=BASE)
+    data = json.loads(content)["data"]
+    assert len(content) < LARGEST_DOCUMENT + 2_000
+    full, short = data["incidents"], data["incidents_in_short"]
+    assert named(content.decode()) == numbers(count)
+    assert data["omitted"] == {"info": "7", "warning": str(1000 + count - len(full) - len(short))}
+    assert all(set(one) == {"incident_id", "event", "rule", "severity", "scope"} for one in short)
+    assert (short != []) == (count == 600)
+    mail = notice_mail(given, runbooks=BASE)
+    assert sorted(set(named(mail.text))) == sorted(set(named(mail.html))) == numbers(count)
+
+
+@pytest.mark.parametrize(("count", "sent"), [(1, 1), (9, 9), (60, 60), (100, 100), (600, 100)])
+def test_slack_names_critical_incidents_as_far_as_it_goes(count: int, sent: int) -> None:
+    given = critical_and_others(count)
+    content = slack_payload(given, runbooks=BASE)
+    blocks = json.loads(content)["attachments"][0]["blocks"]
+    said = "\n".join(part["text"] for part in texts(blocks))
+    found = named(said)
+    assert found == numbers(len(found))
+    assert len(found) >= sent
+    assert ("more do not fit here" in said, len(blocks) <= 50, len(content) < 14_000) == (True, True, True)
+
+
+@pytest.mark.parametrize(("count", "sent"), [(1, 1), (7, 7), (15, 15), (600, 15)])
+def test_a_short_text_names_critical_incidents_as_far_as_it_goes(count: int, sent: int) -> None:
+    body = json.loads(notice_text(critical_and_others(count), runbooks=BASE))["body"]
+    found = named(body)
+    assert found == numbers(len(found))
+    assert len(found) >= sent
+    assert len(body) <= LONGEST_BODY
+    more = re.search(r"([\d,]+) more: almanac", body)
+    assert more is not None
+    assert int(more[1].replace(",", "")) == 1000 + count - len(re.findall("Team (?:critical|warning)", body))
+    assert body.endswith("Notice notice-1")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_in_a_short_line_is_no_mark(name: str) -> None:
+    many = [member(severity="critical", scope_name=name, incident_id=f"inc-{n}") for n in range(30)]
+    body = json.loads(notice_text(notice(*many), runbooks="docs/alerts.md"))["body"]
+    assert not re.search(r"[<>@*`\[]|://", body)
+    assert "evil.example" not in body
+    payload, blocks = slack(notice(*many), runbooks="docs/alerts.md")
+    assert all(part["type"] == "plain_text" for part in texts(blocks))
+    assert "<" not in json.dumps(payload)
 
 
 def test_a_test_says_so_in_every_form() -> None:
