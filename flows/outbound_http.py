@@ -57,7 +57,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Sequence[str]]
 
 # Not reached by whoever is allowed their own network: where no receiver is; where clouds answer their own
-# machines with credentials (AWS, Google, Alibaba, Oracle and Azure do outside 169.254.0.0/16, too); and IPv4 addresses in disguise (NAT64, 6to4, Teredo), which may be any of these.
+# machines with credentials (AWS, Google, Alibaba, Oracle and Azure do outside 169.254.0.0/16, too); and IPv4
+# addresses in disguise (NAT64, 6to4, Teredo), which may be any of these.
 _NEVER = tuple(
     ipaddress.ip_network(text)
     for text in (
