@@ -11,12 +11,8 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
-from functools import cache
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from apachelogs import LogParser
+from decimal import Decimal
+from typing import Any
 
 # A longer path is cut.
 LONGEST_PATH = 300
@@ -54,12 +50,18 @@ KEYS = (
 MILLISECONDS = ("duration_ms", "latency_ms", "request_time_ms", "response_time_ms")
 SECONDS = ("request_time", "duration", "latency")
 
-# Read in this order; each whole, so that one cannot pass for another.
-FORMATS = (
-    '%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"',
-    '%h %l %u %t "%r" %>s %b',
-    '%v %h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"',
+# common; combined with two texts more (referer, agent); nginx's `main` with a third (X-Forwarded-For).
+# Possessive: a line is read once from left to right, whatever a client wrote into it.
+_QUOTED = r'"(?:[^"\\]++|\\.)*+"'
+_LINE = re.compile(
+    r'(?P<before>(?:[^"\\]++|\\.|""(?=\ \[))*+)'
+    r'"(?P<request>(?:[^"\\]++|\\.)*+)"'
+    r"\ (?P<status>[0-9]{3})\ (?:[0-9]+|-)"
+    rf"(?:\ {_QUOTED}\ {_QUOTED}(?:\ {_QUOTED})?)?"
 )
+_ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.))")
+# with brackets: `[22/Nov/2026:10:00:00 +0100]`
+LONGEST_TIME = 40
 
 _SECRET = re.compile(r"(?i)^(?:bearer|basic)\b|^(?:sk|pk|rk)[-_]|^eyJ")
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -156,44 +158,56 @@ def _number(given: Any, milliseconds: Decimal) -> Decimal | None:
         return None
     try:
         value = Decimal(str(given)) * milliseconds
-    except InvalidOperation:
+        return round(value, 3) if value.is_finite() and 0 <= value < 10**12 else None
+    except ArithmeticError:
         return None
-    return round(value, 3) if value.is_finite() and 0 <= value < 10**12 else None
 
 
 # --- common and combined -----------------------------------------------------------------------------------
 
 
 def _of_text(line: str) -> Request:
-    from apachelogs import InvalidEntryError
+    found = _LINE.fullmatch(line)
+    if found is None:
+        raise NoRequest
+    # host, ident and user; a user may hold spaces and brackets, the time is what stands last
+    names, _, moment = found["before"].rpartition(" [")
+    if len(moment) > LONGEST_TIME or not moment.endswith("] ") or names.count(" ") < 2:
+        raise NoRequest
+    first, second, _ = names.split(" ", 2)
+    # the virtual host stands before the client's address
+    client = second if not _is_address(first) and _is_address(second) else first
+    parts = _unescaped(found["request"]).split(" ")
+    is_request = len(parts) in (2, 3) and _METHOD.fullmatch(parts[0]) is not None
+    return Request(
+        happened_at=_moment(moment.removesuffix("] ")),
+        client=_client(client),
+        method=_method(parts[0]) if is_request else None,
+        path=_path(parts[1]) if is_request else None,
+        status=_status(found["status"]),
+        team_id=None,
+        key_id=None,
+        duration_ms=None,
+    )
 
-    for parser in _parsers():
-        try:
-            entry = parser.parse(line)
-        except (InvalidEntryError, ValueError):
-            continue
-        parts = (entry.request_line or "").split(" ")
-        is_request = len(parts) in (2, 3) and _METHOD.fullmatch(parts[0]) is not None
-        if entry.request_time is None or entry.final_status is None:
-            raise NoRequest
-        return Request(
-            happened_at=_moment(entry.request_time),
-            client=_client(entry.remote_host),
-            method=_method(parts[0]) if is_request else None,
-            path=_path(parts[1]) if is_request else None,
-            status=_status(entry.final_status),
-            team_id=None,
-            key_id=None,
-            duration_ms=None,
-        )
-    raise NoRequest
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
-@cache
-def _parsers() -> tuple[LogParser, ...]:
-    from apachelogs import LogParser
+def _unescaped(text: str) -> str:
+    r"""What a proxy wrote as \x and two digits, or with a backslash before it."""
 
-    return tuple(LogParser(form) for form in FORMATS)
+    def byte(escape: re.Match[bytes]) -> bytes:
+        if escape[1]:
+            return bytes.fromhex(escape[1].decode())
+        return b"" if escape[2] in b"bfnrtv" else escape[2]
+
+    return _ESCAPE.sub(byte, text.encode(errors="replace")).decode(errors="replace")
 
 
 # --- fields ------------------------------------------------------------------------------------------------
@@ -201,9 +215,7 @@ def _parsers() -> tuple[LogParser, ...]:
 
 def _moment(given: Any) -> datetime:
     try:
-        if isinstance(given, datetime):
-            moment = given
-        elif isinstance(given, str) and not re.fullmatch(r"[0-9.]+", given):
+        if isinstance(given, str) and not re.fullmatch(r"[0-9.]+", given):
             moment = _moment_of_text(given)
         else:
             seconds = float(given)

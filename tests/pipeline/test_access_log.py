@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from typing import Any
 import duckdb
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from flows import landing_store, security_sources
+from flows.access_log_lines import NoRequest, read_line
 from flows.land_access_log import KEPT_DAYS, LONGEST_LINE, AccessLogReport, land_access_log
 from flows.mirror import mirror
 from tests.postgres_server import PostgresServer
@@ -196,6 +198,130 @@ def test_nothing_secret_lands(log: Log) -> None:
     assert rows[0][1:9] == ("192.0.2.7", "POST", "/p/1", 401, "acme", key, None, "access.log")
     assert rows[1][:5] == (datetime(2026, 11, 22, 9), "192.0.2.1", "GET", "/v1/[redacted]/x", 403)
     assert not any(word in text for word in ("sk-", "Bearer", "key=", "agent", "eve"))
+
+
+LINE = '{} [22/Nov/2026:10:00:00 +0100] "{}" 401 12{}'
+POST = "POST /v1/x?key=1 HTTP/1.1"
+AGENT = ' "https://a.example/" "a \\"quoted\\" agent"'
+
+
+@pytest.mark.parametrize("tail", ["", AGENT, f'{AGENT} "203.0.113.9, 198.51.100.1"'])
+@pytest.mark.parametrize(
+    ("before", "client"),
+    [
+        ("192.0.2.1 - -", "192.0.2.1"),
+        ("2001:DB8::1 - eve", "2001:db8::1"),
+        ("client.example - -", "client.example"),
+        ('192.0.2.1 - ""', "192.0.2.1"),
+        ("192.0.2.1 - a user [of] 198.51.100.1", "192.0.2.1"),
+        ("192.0.2.1 - [01/Jan/2020:00:00:00 +0000] \\x22GET", "192.0.2.1"),
+        ("api.example:443 192.0.2.1 - -", "192.0.2.1"),
+        ("api.example 192.0.2.1 - a user", "192.0.2.1"),
+    ],
+)
+def test_lines_of_text_in_their_formats(before: str, client: str, tail: str) -> None:
+    request = read_line(LINE.format(before, POST, tail))
+    assert (request.client, request.method, request.path) == (client, "POST", "/v1/x")
+    assert (request.status, request.happened_at) == (401, datetime(2026, 11, 22, 9))
+
+
+@pytest.mark.parametrize(
+    ("request_text", "method", "path"),
+    [
+        ("", None, None),
+        ("-", None, None),
+        ("\\x16\\x03\\x01" * 20, None, None),
+        ("GET /caf\\xc3\\xa9\\x22\\\\\\n HTTP/1.0", "GET", '/café"\\'),
+    ],
+)
+def test_requests_with_escapes_and_without(request_text: str, method: str | None, path: str | None) -> None:
+    request = read_line(LINE.format("192.0.2.1 - -", request_text, AGENT))
+    assert (request.method, request.path) == (method, path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        LINE.format("192.0.2.1 -", POST, ""),
+        LINE.format("192.0.2.1 - -", POST, ' "one"'),
+        LINE.format("192.0.2.1 - -", POST, f"{AGENT} 0.1"),
+        LINE.format("192.0.2.1 - -", 'a " b', AGENT),
+        LINE.format("192.0.2.1 - -", POST, "").replace("Nov", "Nox"),
+    ],
+)
+def test_a_line_of_another_format_is_no_request(line: str) -> None:
+    with pytest.raises(NoRequest):
+        read_line(line)
+
+
+# Once a line of 500 of them took a second, and one of 30 bytes of a TLS handshake for ever.
+@pytest.mark.parametrize(
+    "piece", [" ", '"', "[", "] [", "\\", '\\"', "\\x16", "a ", '" "', "- [", '""', '"" [', ":1]"]
+)
+@pytest.mark.parametrize(
+    "form", ["{}", "192.0.2.1 - {} x", "{}|" + LINE.format("192.0.2.1 - -", POST, AGENT) + "|0.1"]
+)
+def test_no_line_takes_long(piece: str, form: str) -> None:
+    hostile = piece * ((LONGEST_LINE - 200) // len(piece))
+    lines = [form.format(hostile)]
+    lines.append(LINE.format(f"192.0.2.1 - {hostile}", POST, AGENT) + " 0.1")
+    lines.append(LINE.format("192.0.2.1 - -", hostile, AGENT) + " 0.1")
+    lines.append(LINE.format("192.0.2.1 - -", POST, hostile) + " 0.1")
+    lines.append(json.dumps({"status": 200, "time": hostile, "uri": hostile}))
+    began = time.process_time()
+    for line in lines:
+        with pytest.raises(NoRequest):
+            read_line(line)
+    assert time.process_time() - began < 0.5
+
+
+NUMBERS = [
+    "9e999999",
+    "-1e-999999",
+    "NaN",
+    "sNaN",
+    "Infinity",
+    "1e400",
+    "9" * 4000,
+    "0001-01-01T00:00:00+14:00",
+]
+NUMBERS += [
+    "9999-12-31T23:59:59-14:00",
+    "31/Dec/9999:23:59:59 -1400",
+    "99999999999999",
+    "1.2.3",
+    "\ud800",
+    "²",
+]
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9), st.sampled_from(NUMBERS),
+    st.integers(min_value=10**300, max_value=10**310), st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.sampled_from(["headers", "uri", "X-Team-Id"]), st.text(max_size=3), max_size=2),
+)  # fmt: skip
+GOOD = {"ts": "2026-11-22T10:00:00", "status": 401, "path": "/p", "client_ip": "192.0.2.1", "team_id": "t"}
+NAMES = ["ts", "msec", "status", "path", "request", "method", "team_id", "key_id", "client_ip"]
+NAMES += ["duration_ms", "request_time", "Duration", "DownstreamStatus"]
+
+
+@given(given_fields=st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4), is_good=st.booleans())
+@example(given_fields={"request_time": "9e999999"}, is_good=True)
+@settings(max_examples=400, deadline=None)
+def test_a_line_is_a_request_or_none_whatever_its_values(given_fields: dict[str, Any], is_good: bool) -> None:
+    try:
+        request = read_line(json.dumps({**(GOOD if is_good else {}), **given_fields}))
+    except NoRequest:
+        return
+    assert request.duration_ms is None or 0 <= request.duration_ms <= 10**12
+    assert request.happened_at.tzinfo is None
+    assert 100 <= request.status <= 999
+    for text in (request.client, request.method, request.path, request.team_id, request.key_id):
+        assert text is None or (text.encode() and len(text) <= 300)
+
+
+def test_json_that_no_number_or_stack_can_hold_is_no_request() -> None:
+    for line in ('{"ts": %s}' % ("9" * 5000), '{"a":' * 10_000, "{" + '"a":[' * 10_000, '{"ts": 1e999}'):
+        with pytest.raises(NoRequest):
+            read_line(line)
 
 
 def test_rubbish_is_counted_and_bounded(log: Log) -> None:
