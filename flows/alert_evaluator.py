@@ -49,6 +49,8 @@ ROWS_AT_ONCE = 500
 # Scopes without end, which a rule lists for some days after they last met it: one that it no longer lists is
 # clear, if the rule could be asked.
 LISTED_WHILE_MET = frozenset({"client", "key", "admin_user"})
+# The rules that list so the teams that are not there any more, or that a request only named.
+LISTING_TEAMS_WHILE_MET = frozenset({"auth_failures", "unauthorized_access", "rate_limit_violations"})
 _ONE = Decimal(1)
 
 # Fires while a rule cannot be asked at all: silence must not look like health.
@@ -244,6 +246,13 @@ class _Application:
             if key.scope_kind == "platform" and candidate.verdict is Verdict.unknown
         }
 
+        # how far the data of a rule reaches, at least
+        self._reaches: dict[str, datetime] = {}
+        for key, candidate in candidates.items():
+            if candidate.data_as_of is not None:
+                known = self._reaches.get(key.rule, candidate.data_as_of)
+                self._reaches[key.rule] = min(known, candidate.data_as_of)
+
     def _monotonic(self, now: datetime) -> datetime:
         """Not before the last evaluation, unless that one's clock was plainly wrong."""
         last = self._connection.scalar(select(func.max(alerting.evaluations.c.evaluated_at)))
@@ -312,11 +321,12 @@ class _Application:
         if candidate is not None:
             observed = Observation(candidate.verdict, candidate.severity, candidate.data_as_of)
         elif (
-            key.scope_kind in LISTED_WHILE_MET
+            self._is_listed_while_met(key)
             and rule.name not in self._without_source
             and rule.name not in self._evaluation.unknown_rules
         ):
-            observed = Observation(Verdict.clear, rule.severity, self._evaluation.as_of)
+            reaches = self._reaches.get(rule.name, self._evaluation.as_of)
+            observed = Observation(Verdict.clear, rule.severity, reaches)
         after, changes = alert_states.advance(
             memory,
             observed,
@@ -324,6 +334,12 @@ class _Application:
             new_incident_id=_incident_id(key, self._evaluation.as_of),
         )
         return _Step(key, rule, candidate, memory, after, changes, after, Telling(None))
+
+    @staticmethod
+    def _is_listed_while_met(key: Key) -> bool:
+        if key.scope_kind == "team":
+            return key.rule in LISTING_TEAMS_WHILE_MET
+        return key.scope_kind in LISTED_WHILE_MET
 
     # --- incidents ----------------------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ BOOK = RuleBook(
         "low": rule("low"),
         "empty": rule("empty", severity=Severity.critical),
         "failing": rule("failing", "system", Severity.error),
+        "auth_failures": rule("auth_failures", "security", Severity.error),
     },
     inhibitions=(
         Inhibition("empty", "low", "same_scope"),
@@ -197,6 +198,17 @@ def test_an_address_that_is_no_longer_listed_is_clear_if_its_rule_has_its_source
     assert events_of(evaluated(store, at=hours(2), unknown={"low": "broken"})) == []
     told_of = events_of(evaluated(store, candidate("low", "other", "clear", at=hours(3)), at=hours(3)))
     assert told_of == [("resolved", "192.0.2.7")], "and a team that is missing is unknown"
+
+
+def test_a_team_that_a_rule_of_security_no_longer_lists_is_clear_as_far_as_its_data_reaches(
+    store: OpsStore,
+) -> None:
+    evaluated(store, candidate("auth_failures", "gone"))
+    # the log was not read since
+    behind = replace(candidate("auth_failures", "other", "clear", at=hours(1)), data_as_of=START)
+    assert events_of(evaluated(store, behind, at=hours(1))) == []
+    read = candidate("auth_failures", "other", "clear", at=hours(2))
+    assert events_of(evaluated(store, read, at=hours(2))) == [("resolved", "gone")]
 
 
 def test_a_source_that_is_absent_opens_and_tells_nothing(store: OpsStore) -> None:

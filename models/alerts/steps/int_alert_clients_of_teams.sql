@@ -1,6 +1,6 @@
 {#-
     Grain: one row per client whose authentication failed for several teams in the last day: for how many within ten
-    minutes at most. The worst clients only.
+    minutes at most, to the minute. The worst clients only, and whatever is at its threshold or beyond.
 -#}
 with
 
@@ -51,7 +51,7 @@ within_minutes as (
         on
             ends.client = minutes.client
             and minutes.minute_at <= ends.minute_at
-            and minutes.minute_at > ends.minute_at - {{ var('alert_security_minutes') }} * interval '1 minute'
+            and minutes.minute_at >= ends.minute_at - {{ var('alert_security_minutes') }} * interval '1 minute'
     group by ends.client, ends.minute_at
 
 ),
@@ -77,11 +77,17 @@ ranked as (
     from of_client
     where team_count > 1
 
+),
+
+final as (
+
+    select
+        client,
+        team_count
+
+    from ranked
+    where place <= {{ var('alert_security_scopes') }} or team_count >= {{ var('alert_auth_failure_teams') }}
+
 )
 
-select
-    client,
-    team_count
-
-from ranked
-where place <= {{ var('alert_security_scopes') }}
+select * from final
