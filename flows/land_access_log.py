@@ -13,7 +13,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -39,6 +39,8 @@ MARK_BYTES = 256
 BATCH_LINES = 20_000
 # Days that requests are kept: they hold addresses of people.
 KEPT_DAYS = 90
+# What a rule looks back, and no less: a file that has not changed for so long holds nothing that it asks for.
+RECENT = timedelta(days=2)
 # Files of one glob: more is a wrong pattern.
 MOST_FILES = 1_000
 
@@ -62,6 +64,18 @@ class AccessLogReport:
     left: list[str] = field(default_factory=list)
     files_found: int = 0
     files_read: int = 0
+    # a file that changed in the last day was left out, or was not read as far as it goes
+    is_behind: bool = False
+
+    @property
+    def has_bad_lines_only(self) -> bool:
+        """Whether lines came and none could be read: another format, or rubbish."""
+        return self.bad_lines > 0 and self.lines_landed == 0 and self.old_lines == 0
+
+    def leave(self, why: str, *, is_recent: bool = True) -> None:
+        """Say what is not read now; of what is older than a day no rule asks."""
+        self.left.append(why)
+        self.is_behind = self.is_behind or is_recent
 
     def __str__(self) -> str:
         text = f"{self.lines_landed:,} new lines of the access log"
@@ -109,31 +123,36 @@ def land_access_log(
 ) -> AccessLogReport | None:
     """Add the new lines of the files that match `pattern`; None without a pattern.
 
-    Never raises for what is in a file, or for a file that cannot be read: the report says so.
+    Never raises for what is in a file, or for a file that cannot be read: the report says so. The log counts
+    as read up to `as_of` only when all of its last day was: what is not read is neither clear nor new.
     """
     if pattern is None:
         security_sources.note(connection, security_sources.ACCESS_LOG, is_present=False, read_as_of=None)
         return None
     reader = _Reader(connection, as_of, bytes_at_once)
-    reader.read_all(_files(pattern, reader.report))
+    reader.read_all(_files(pattern, reader.report, as_of))
     report = reader.report
     if report.files_found == 0:
         report.left.append("no file is there that ALMANAC_ACCESS_LOG names")
-    detail = "; ".join(report.left) or None
+    is_known = report.files_read > 0 and reader.holds_requests()
+    texts = list(report.left)
     if report.bad_lines:
-        detail = f"{report.bad_lines:,} lines could not be read, the first {report.first_bad}"
+        texts.append(f"{report.bad_lines:,} lines could not be read, the first {report.first_bad}")
+    elif report.files_read and not is_known:
+        texts.append("none of its lines could be read")
+    is_whole = is_known and not report.is_behind
     security_sources.note(
         connection,
         security_sources.ACCESS_LOG,
-        is_present=report.files_read > 0,
-        read_as_of=as_of if report.files_read else None,
-        detail=detail,
+        is_present=is_known,
+        read_as_of=as_of if is_whole and not report.has_bad_lines_only else None,
+        detail="; ".join(texts) or None,
     )
     failpoint("land.access_log")
     return report
 
 
-def _files(pattern: str, report: AccessLogReport) -> list[Path]:
+def _files(pattern: str, report: AccessLogReport, as_of: datetime) -> list[Path]:
     """The files, the oldest first, so that requests land in about the order in which they came."""
     found: list[tuple[int, str, Path]] = []
     for name in [pattern] if os.path.exists(pattern) else glob.glob(pattern):
@@ -141,12 +160,22 @@ def _files(pattern: str, report: AccessLogReport) -> list[Path]:
         try:
             if path.is_file():
                 found.append((path.stat().st_mtime_ns, name, path))
-        except OSError:
+        except FileNotFoundError:
             # rotated away since it was listed: it is met under its other name
             continue
+        except OSError as error:
+            report.leave(_unreadable(path, error))
+    found.sort()
     if len(found) > MOST_FILES:
-        report.left.append(f"{len(found):,} files match, the newest {MOST_FILES:,} are read")
-    return [path for _, _, path in sorted(found)[-MOST_FILES:]]
+        report.leave(
+            f"{len(found):,} files match, the newest {MOST_FILES:,} are read",
+            is_recent=_is_recent(found[-MOST_FILES - 1][0], as_of),
+        )
+    return [path for _, _, path in found[-MOST_FILES:]]
+
+
+def _is_recent(changed_ns: int, as_of: datetime) -> bool:
+    return changed_ns / 1e9 > (as_of - RECENT).replace(tzinfo=UTC).timestamp()
 
 
 class _Reader:
@@ -171,22 +200,34 @@ class _Reader:
         self.report.files_found = len(paths)
         for path in paths:
             if self._bytes_left <= 0:
-                self.report.left.append(f"from {path.name} on it is read at the next landing")
+                self.report.leave(f"from {path.name} on it is read at the next landing")
                 break
             try:
                 self._read(path)
                 self.report.files_read += 1
             except FileNotFoundError:
-                # rotated away since it was listed
-                continue
+                # rotated away since it was listed; the next landing meets it under its other name
+                self.report.is_behind = True
             except OSError as error:
-                self.report.left.append(
-                    f"{path.name} cannot be read: {error.strerror or type(error).__name__}"
-                )
+                self.report.leave(_unreadable(path, error))
         self._flush()
         self._connection.execute("delete from raw.access_log where happened_at < ?", [self._oldest])
         self._connection.execute("delete from raw.access_log_ids")
         self._connection.execute("insert into raw.access_log_ids values (?)", [self._next_id - 1])
+
+    def holds_requests(self) -> bool:
+        """Whether the log is one that can be read: a line of it was, some time, or it has had none."""
+        if self._next_id > 1 or self.report.old_lines:
+            return True
+        if self.report.bad_lines:
+            return False
+        was_present = scalar(
+            self._connection,
+            "select coalesce(bool_or(is_present), false) from raw.security_sources "
+            f"where source_name = '{security_sources.ACCESS_LOG}'",
+        )
+        has_lines = any(mark.line_count or mark.is_inside_line for mark in self._marks)
+        return bool(was_present) or not has_lines
 
     # --- one file -----------------------------------------------------------------------------------------
 
@@ -203,7 +244,10 @@ class _Reader:
             file.seek(0)
             size = _unpacked_size(file)
             if size is None:
-                self.report.left.append(f"{path.name} is not packed to its end yet")
+                self.report.leave(
+                    f"{path.name} is not packed to its end",
+                    is_recent=_is_recent(status.st_mtime_ns, self._as_of),
+                )
                 return
             file.seek(0)
             with gzip.GzipFile(fileobj=file) as unpacked:
@@ -280,7 +324,7 @@ class _Reader:
             position = size
             ends.add(rest)
         if position < size and self._bytes_left <= 0:
-            self.report.left.append(f"{name} is read on at the next landing")
+            self.report.leave(f"{name} is read on at the next landing")
         return replace(start, position=position, line_count=count, is_inside_line=is_inside)
 
     def _remember(self, known: _Mark, mark: _Mark, name: str) -> None:
@@ -356,6 +400,10 @@ class _Reader:
         self._connection.unregister("batch")
         self._rows.clear()
         failpoint("land.access_log_lines")
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"{path.name} cannot be read: {error.strerror or type(error).__name__}"
 
 
 def _bytes_at(file: Content, offset: int, size: int) -> bytes:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -384,16 +384,111 @@ def test_old_requests_are_left_out_and_go(log: Log) -> None:
     assert log.rows("log_id") == [4], "an id is not given twice"
 
 
-def test_an_unreadable_or_absent_log_is_said(log: Log) -> None:
+def test_an_absent_log_is_said(log: Log) -> None:
     log.path.unlink()
     assert "no file" in str(log.land())
-    (source,) = [one for one in security_sources.security_sources(log.landing) if one.name == "access_log"]
-    assert not source.is_present
-    assert "no source" in str(source)
+    assert not found(log).is_present
+    assert "no source" in str(found(log))
     log.path.write_bytes(log.line() + b"\n")
     log.land()
+    assert (found(log).is_present, found(log).row_count) == (True, 1)
+
+
+def found(log: Log) -> security_sources.SecuritySource:
     (source,) = [one for one in security_sources.security_sources(log.landing) if one.name == "access_log"]
-    assert (source.is_present, source.row_count) == (True, 1)
+    return source
+
+
+def at(minutes: int) -> datetime:
+    return AS_OF + timedelta(minutes=minutes)
+
+
+def change(path: Path, moment: datetime) -> None:
+    seconds = moment.replace(tzinfo=UTC).timestamp()
+    os.utime(path, (seconds, seconds))
+
+
+def test_a_log_is_read_as_of_now_only_when_all_of_it_was(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.write(20)
+    log.land(bytes_at_once=500)
+    assert (found(log).is_present, found(log).read_as_of) == (True, None), "there is more of it"
+    assert "read on at the next landing" in str(found(log))
+    log.land(as_of=at(15))
+    assert found(log).read_as_of == at(15)
+    log.rename()
+    log.write(20)
+    log.land(bytes_at_once=500, as_of=at(30))
+    assert found(log).read_as_of == at(15)
+    log.land(as_of=at(45))
+    assert found(log).read_as_of == at(45)
+
+    opened = Path.open
+
+    def refused(path: Path, *arguments: Any, **more: Any) -> Any:
+        if path == log.path:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **more)
+
+    log.path.with_name("access.log.1").write_bytes(log.line() + b"\nno line\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", refused)
+        log.land(as_of=at(60))
+    assert (found(log).is_present, found(log).read_as_of) == (True, at(45))
+    assert found(log).detail == (
+        "access.log cannot be read: Permission denied; "
+        "1 lines could not be read, the first 'access.log.1' line 2"
+    )
+    log.land(as_of=at(75))
+    assert (found(log).read_as_of, found(log).detail) == (at(75), None)
+    packed = log.path.with_name("access.log.9.gz")
+    packed.write_bytes(gzip.compress(b"more\n" * 99)[:-9])
+    change(packed, at(80))
+    log.land(as_of=at(90))
+    assert found(log).read_as_of == at(75), "a packed file is not whole"
+    change(packed, at(80) - timedelta(days=3))
+    log.land(as_of=at(105))
+    assert found(log).read_as_of == at(105), "nothing of the last day can be in it"
+    assert "not packed to its end" in str(found(log))
+
+
+def test_of_too_many_files_the_newest_are_read(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.land_access_log.MOST_FILES", 1)
+    log.write()
+    old = log.path.with_name("access.log.1")
+    old.write_bytes(log.line() + b"\n")
+    for age, read_as_of in ((timedelta(hours=1), None), (timedelta(days=3), AS_OF)):
+        change(log.path, AS_OF)
+        change(old, AS_OF - age)
+        assert "2 files match, the newest 1 are read" in str(log.land())
+        assert found(log).read_as_of == read_as_of
+
+
+def test_a_log_of_which_no_line_can_be_read_is_no_source(log: Log) -> None:
+    log.land()
+    assert (found(log).is_present, found(log).read_as_of) == (True, AS_OF), "it is empty yet"
+    log.path.write_bytes(b"another format\n" * 3)
+    log.land(as_of=at(15))
+    assert (found(log).is_present, found(log).read_as_of) == (False, AS_OF)
+    assert "3 lines could not be read" in str(found(log))
+    log.land(as_of=at(30))
+    assert not found(log).is_present, "nothing new came"
+    assert "none of its lines" in str(found(log))
+    log.write()
+    log.land(as_of=at(45))
+    assert (found(log).is_present, found(log).read_as_of) == (True, at(45))
+    with log.path.open("ab") as file:
+        file.write(b"another format again\n")
+    log.land(as_of=at(60))
+    assert (found(log).is_present, found(log).read_as_of) == (True, at(45)), "all that came is unknown"
+
+
+def test_a_log_that_is_old_counts_as_one(log: Log) -> None:
+    log.write(3)
+    later = AS_OF + timedelta(days=KEPT_DAYS)
+    for minutes in (0, 15):
+        log.land(as_of=later + timedelta(minutes=minutes))
+        assert found(log).is_present
+        assert found(log).read_as_of == later + timedelta(minutes=minutes)
 
 
 @pytest.mark.parametrize("place", ["land.access_log_lines", "land.access_log", "land.committed"])

@@ -35,6 +35,7 @@ final as (
         names.source_name,
         case
             when not coalesce(noted.is_present, false) then 'no source: ' || names.described
+            when noted.read_as_of is null then 'not read to its end yet: ' || names.described
             when noted.read_as_of < moment.evaluated_at - {{ var('alert_source_stale_hours') }} * interval '1 hour'
                 then 'not read for {{ var("alert_source_stale_hours") }} hours: ' || names.described
         end as unknown_reason,
