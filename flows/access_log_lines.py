@@ -279,8 +279,8 @@ def _id(given: Any) -> str | None:
     text = _CONTROL.sub("", str(given)).strip()
     if not text or text == "-":
         return None
-    if _HASH.fullmatch(text):
-        return text[:8]
+    if _HASH.fullmatch(text.lower()):
+        return text[:8].lower()
     if _SECRET.search(text) or len(text) > LONGEST_KEY_ID:
         return hashlib.sha256(text.encode()).hexdigest()[:8]
     return text

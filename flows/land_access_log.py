@@ -308,6 +308,10 @@ class _Reader:
                     self._take(name, line, position, count)
                 is_inside = False
                 position += len(line) + 1
+            # a hole is no part of the line after it, however large
+            line_start = rest.lstrip(b"\0")
+            position += len(rest) - len(line_start)
+            rest = line_start
             if len(rest) > LONGEST_LINE:
                 # given up here, whatever still comes of it
                 if not is_inside:
@@ -347,7 +351,9 @@ class _Reader:
 
     def _take(self, name: str, line: bytes, offset: int, number: int) -> None:
         # a log that was cut while its writer went on begins with a hole of NUL bytes
-        text = line.rstrip(b"\r").lstrip(b"\0").decode("utf-8", errors="replace").strip()
+        hole = len(line) - len(line.lstrip(b"\0"))
+        line, offset = line[hole:], offset + hole
+        text = line.rstrip(b"\r").decode("utf-8", errors="replace").strip()
         if not text:
             return
         try:

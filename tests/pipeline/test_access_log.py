@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from flows import landing_store, security_sources
 from flows.access_log_lines import NoRequest, read_line
-from flows.land_access_log import KEPT_DAYS, LONGEST_LINE, AccessLogReport, land_access_log
+from flows.land_access_log import CHUNK_BYTES, KEPT_DAYS, LONGEST_LINE, AccessLogReport, land_access_log
 from flows.mirror import mirror
 from tests.postgres_server import PostgresServer
 from tests.warehouse import ROOT
@@ -345,6 +345,23 @@ def test_rubbish_is_counted_and_bounded(log: Log) -> None:
     assert report.bad_lines == 7
     assert "line 2" in str(report.first_bad)
     assert log.land().bad_lines == 0, "a bad line is counted once"
+
+
+@pytest.mark.parametrize("size", [3, LONGEST_LINE + 1, 2 * CHUNK_BYTES + 7])
+@pytest.mark.parametrize("bytes_at_once", [90_000, 8 << 20])
+def test_a_hole_takes_no_line_with_it(log: Log, size: int, bytes_at_once: int) -> None:
+    """A log that was truncated under a writer that does not append goes on where it was."""
+    log.path.write_bytes(b"\0" * size + log.line() + b"\n" + log.line() + b"\n")
+    assert sum(log.land(bytes_at_once=bytes_at_once).bad_lines for _ in range(8)) == 0
+    assert log.rows() == log.written
+    assert log.rows("line_offset")[0] == size
+
+
+def test_the_hash_of_a_key_is_shortened_whatever_its_case() -> None:
+    digest = hashlib.sha256(b"sk-1").hexdigest()
+    for key in (digest, digest.upper(), digest[:60] + digest[60:].upper()):
+        request = read_line(json.dumps({**GOOD, "team_id": key, "key_id": key}))
+        assert (request.team_id, request.key_id) == (digest[:8], digest[:8])
 
 
 def test_a_line_without_end_does_not_stop_the_log(log: Log) -> None:
