@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from sqlalchemy import insert, select
 
@@ -148,6 +149,48 @@ def test_evidence_gives_its_value_back(published: Published) -> None:
             again = rules.again(evidence.sql, found.key, TAPE_AS_OF)
             assert again is not None
             assert again.observed_value == found.observed_value
+
+
+@pytest.mark.parametrize(
+    ("rule", "error_class"),
+    [("unauthorized_access", "model_denied"), ("rate_limit_violations", "rate_limit")],
+)
+def test_evidence_shows_every_failure_that_its_rule_counts(
+    published: Published, rule: str, error_class: str
+) -> None:
+    seed = ROOT / "models" / "intermediate" / "error_classes.csv"
+    with seed.open(encoding="utf-8", newline="") as file:
+        patterns = [row["pattern"] for row in csv.DictReader(file) if row["error_class"] == error_class]
+    with open_rules(published.settings, as_of=TAPE_AS_OF) as rules:
+        query = next(iter(rules.candidates(rule))).evidence_query
+    with duckdb.connect() as connection:
+        for statement in (
+            "create schema raw",
+            "create schema alerts",
+            f"create table alerts.error_classes as from read_csv('{seed}')",
+            "create table raw.jobs (job_id text, team_id text, error_message text, created_at timestamp)",
+            "create table raw.llm_calls "
+            "(job_id text, model_group_used text, error text, created_at timestamp)",
+            "create table raw.access_log "
+            "(happened_at timestamp, client text, key_id text, team_id text, path text, status int)",
+        ):
+            connection.execute(statement)
+        for number, pattern in enumerate([*patterns, "timed out"]):
+            text = (
+                f"Error: {pattern.strip('%').upper()} ..."
+                if pattern[0] == "%"
+                else f"{pattern.strip('%')} ..."
+            )
+            connection.execute(
+                "insert into raw.jobs values ($1, 't', $2, $3)", [str(number), text, TAPE_AS_OF]
+            )
+            connection.execute(
+                "insert into raw.llm_calls values ($1, 'm', $2, $3)", [str(number), text, TAPE_AS_OF]
+            )
+        window = {"window_start": TAPE_AS_OF, "window_end": TAPE_AS_OF + timedelta(days=1)}
+        shown = connection.execute(query, {"scope_id": "t", **window}).fetchall()
+    assert len(patterns) > 1
+    assert sum(row[1] for row in shown) == len(patterns)
 
 
 def test_a_rules_version_does_not_move_with_the_night(published: Published) -> None:

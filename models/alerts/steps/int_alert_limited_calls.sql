@@ -16,12 +16,7 @@ limited as (
     where
         calls.created_at < {{ evaluated_at() }}
         and calls.created_at >= {{ evaluated_at() }} - {{ var('alert_security_hours') }} * interval '1 hour'
-        and exists (
-            select 1 from {{ ref('error_classes') }} as classes
-            where
-                classes.error_class = 'rate_limit'
-                and {{ lower_ascii('calls.error') }} like classes.pattern
-        )
+        and {{ is_of_error_class('calls.error', 'rate_limit', ref('error_classes')) }}
 
 ),
 
