@@ -76,7 +76,7 @@ found as (
     evidence="select what, times, first_at, last_at from (select calls.model_group_used as what, count(*) as times, "
     ~ "min(calls.created_at) as first_at, max(calls.created_at) as last_at from raw.llm_calls as calls "
     ~ "inner join raw.jobs as jobs on calls.job_id = jobs.job_id where jobs.team_id = $scope_id "
-    ~ "and " ~ is_of_error_class("calls.error", "rate_limit", "alerts.error_classes")
+    ~ "and " ~ is_of_error_class("lower(calls.error)", "rate_limit", "alerts.error_classes")
     ~ " and calls.created_at >= $window_start and calls.created_at < $window_end group by calls.model_group_used "
     ~ "union all select coalesce(path, 'no path'), count(*), min(happened_at), max(happened_at) from raw.access_log "
     ~ "where status = 429 and $scope_id in (key_id, team_id) and happened_at >= $window_start "

@@ -82,7 +82,7 @@ found as (
     clear_threshold='own_clear_threshold',
     evidence="select what, times, first_at, last_at from (select left(error_message, 200) as what, count(*) as times, "
     ~ "min(created_at) as first_at, max(created_at) as last_at from raw.jobs where team_id = $scope_id "
-    ~ "and " ~ is_of_error_class("error_message", "model_denied", "alerts.error_classes")
+    ~ "and " ~ is_of_error_class("lower(error_message)", "model_denied", "alerts.error_classes")
     ~ " and created_at >= $window_start and created_at < $window_end group by left(error_message, 200) union all select coalesce(path, 'no path'), "
     ~ "count(*), min(happened_at), max(happened_at) from raw.access_log where status = 403 and $scope_id in (client, team_id) "
     ~ "and happened_at >= $window_start and happened_at < $window_end group by coalesce(path, 'no path')) as refused "

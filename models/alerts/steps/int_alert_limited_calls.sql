@@ -16,7 +16,7 @@ limited as (
     where
         calls.created_at < {{ evaluated_at() }}
         and calls.created_at >= {{ evaluated_at() }} - {{ var('alert_security_hours') }} * interval '1 hour'
-        and {{ is_of_error_class('calls.error', 'rate_limit', ref('error_classes')) }}
+        and {{ is_of_error_class(lower_ascii('calls.error'), 'rate_limit', ref('error_classes')) }}
 
 ),
 
