@@ -37,9 +37,9 @@ def probe(
     settings = settings_now()
     configured(settings)  # a mistake in the file is told at once
     if every is not None:
-        from flows.probe_service import serve
+        from flows.probe_service import probe_on
 
-        serve(settings, every_seconds=every, ask_alerts=check, now=lambda: moment_of(None))
+        probe_on(settings, every_seconds=every, ask_alerts=check, now=lambda: moment_of(None))
     report = probe_once(settings, now=moment_of(None), ask_alerts=check, progress=progress_now())
     typer.echo("\n".join(report.lines()))
     if not report.is_good or (strict and report.round.overall is not Overall.healthy):

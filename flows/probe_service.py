@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LONGEST_CHECK_SECONDS = 600
 
 
-def serve(
+def probe_on(
     settings: Settings, *, every_seconds: int, ask_alerts: bool, now: Callable[[], datetime]
 ) -> NoReturn:
     """Probe every so many seconds until the process is ended; a round that fails is told, no more."""

@@ -420,10 +420,10 @@ def test_the_service_goes_on_though_its_store_fails_and_ends_when_it_is_told_to(
     data = tmp_path / "data"
     code = (
         "import sys; from datetime import UTC, datetime; from pathlib import Path\n"
-        "from flows.probe_service import serve; from flows.settings import Settings\n"
+        "from flows.probe_service import probe_on; from flows.settings import Settings\n"
         "now = lambda: datetime.now(UTC).replace(tzinfo=None)\n"
         "settings = Settings(data_dir=Path(sys.argv[1]), probes=Path(sys.argv[2]))\n"
-        "serve(settings, every_seconds=1, ask_alerts=True, now=now)"
+        "probe_on(settings, every_seconds=1, ask_alerts=True, now=now)"
     )
     # no store can be there: a file is where its folder would be
     data.write_text("")
