@@ -61,6 +61,11 @@ def answers(body: bytes, status: str = "200 OK", headers: str = "", after: float
         stop.wait(after)
         head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}Connection: close\r\n\r\n"
         wire.sendall(head.encode() + body)
+        # a connection that is closed with something unread is reset, and the answer may be lost with it
+        wire.settimeout(2)
+        with suppress(OSError):
+            while wire.recv(4096):
+                pass
 
     return behave
 
