@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from flows.checked_yaml import Mistake, mistakes_of, read_yaml
+from flows.alert_rules import Severity
+from flows.checked_yaml import Mistake, load
 from flows.outbound_http import Guard
 from flows.recipients import MailAddress
 from flows.settings import SECRET_PREFIX
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from flows.settings import Settings
 
 KINDS = ("slack", "webhook", "apprise", "mail", "file")
-Severity = Literal["info", "warning", "error", "critical"]
-SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error", "critical")
 Family = Literal["system", "usage", "security"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -81,7 +80,7 @@ class _Part(BaseModel):
 class ChannelPart(_Part):
     """What every channel says: which notices it gets."""
 
-    min_severity: Severity = "info"
+    min_severity: Severity = Severity.info
     # all when it is left out
     families: Annotated[list[Family], Field(min_length=1)] | None = None
     # ids; of all and of the platform when it is left out
@@ -172,15 +171,16 @@ class AlertConfig(_Part):
 
 def load_alert_config(path: Path) -> AlertConfig:
     """Read the file. Raises UsageError that names each mistake with its line."""
-    file = read_yaml(path, name="alerts file", setting="ALMANAC_ALERTS")
-    try:
-        config = AlertConfig.model_validate(file.data)
-        wrong = list(_contradictions(config))
-    except ValidationError as error:
-        wrong = [(_place(place), problem) for place, problem in mistakes_of(error, _PROBLEMS)]
-    if wrong:
-        raise file.refusal(wrong, "nothing was told")
-    return config
+    return load(
+        path,
+        AlertConfig,
+        name="alerts file",
+        setting="ALMANAC_ALERTS",
+        problems=_PROBLEMS,
+        contradictions=_contradictions,
+        ending="nothing was told",
+        place_of=_place,
+    )
 
 
 def alert_config_of(settings: Settings) -> AlertConfig | None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from flows.alert_channels import outbox_name
 from flows.alert_config import (
-    SEVERITIES,
     AlertConfig,
     ApprisePart,
     ChannelPart,
@@ -19,6 +18,7 @@ from flows.alert_config import (
     alert_config_of,
 )
 from flows.alert_evaluator import DIGEST
+from flows.alert_rules import Severity
 from flows.channels import JSON
 from flows.errors import UsageError
 from flows.outbox import ALERT, Delivery, enqueue
@@ -138,8 +138,7 @@ def wanted_part(notice: Notice, part: ChannelPart) -> Notice | None:
         return notice
     if part.families is not None and notice.family not in (*part.families, DIGEST):
         return None
-    lowest = SEVERITIES.index(part.min_severity)
-    loud = SEVERITIES[lowest:]
+    loud = {str(severity) for severity in Severity if severity.rank >= part.min_severity.rank}
     members = tuple(
         member
         for member in notice.members

@@ -11,11 +11,11 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from flows import alert_states
 from flows.errors import UsageError
+from flows.given_text import said
 from flows.ops_store import EVALUATOR, OpsStore, alerting, writers
 
 # A silence that nobody remembers hides the next incident.
 LONGEST_SILENCE = timedelta(days=90)
-LONGEST_TEXT = 500  # characters of a reason or a name
 
 silences, incidents, events, states = (
     alerting.silences,
@@ -51,8 +51,8 @@ def silence(
         "rule": rule,
         "scope_kind": scope_kind,
         "scope_id": scope_id,
-        "owner": _said(owner, "who silences it"),
-        "reason": _said(reason, "why it is silenced"),
+        "owner": said(owner, "who silences it"),
+        "reason": said(reason, "why it is silenced"),
         "created_at": now,
         "starts_at": now,
         "ends_at": now + timedelta(hours=hours),
@@ -88,7 +88,7 @@ def acknowledge(store: OpsStore, incident_id: str, who: str, now: datetime) -> N
         connection.execute(
             update(incidents)
             .where(incidents.c.incident_id == row.incident_id)
-            .values(acknowledged_by=_said(who, "who acknowledges it"), acknowledged_at=now)
+            .values(acknowledged_by=said(who, "who acknowledges it"), acknowledged_at=now)
         )
         _note(connection, row.incident_id, "acknowledged", now, {"by": who})
 
@@ -101,7 +101,7 @@ def close(store: OpsStore, incident_id: str, who: str, why: str, now: datetime) 
             update(writers).where(writers.c.name == EVALUATOR).values(token=writers.c.token + 1)
         )
         row = _open(connection, incident_id)
-        reason = f"closed by {_said(who, 'who closes it')}: {_said(why, 'why it is closed')}"
+        reason = f"closed by {said(who, 'who closes it')}: {said(why, 'why it is closed')}"
         connection.execute(
             update(incidents)
             .where(incidents.c.incident_id == row.incident_id)
@@ -142,10 +142,3 @@ def _note(connection: Connection, incident_id: str, kind: str, now: datetime, de
             incident_id=incident_id, kind=kind, happened_at=now, notice_id=None, detail=json.dumps(detail)
         )
     )
-
-
-def _said(text: str, what: str) -> str:
-    said = " ".join(text.split())
-    if not said or len(said) > LONGEST_TEXT or not said.isprintable():
-        raise UsageError(f"Say {what}, in at most {LONGEST_TEXT} characters.")
-    return said

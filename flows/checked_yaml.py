@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from flows.errors import UsageError
 
 LARGEST_FILE = 1_000_000  # bytes
 
+Model = TypeVar("Model", bound=BaseModel)
+Place = tuple[int | str, ...]
 # Where in the file, and what is wrong there.
-Mistake = tuple[tuple[int | str, ...], str]
+Mistake = tuple[Place, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,34 @@ def mistakes_of(error: ValidationError, problems: Mapping[str, str]) -> list[Mis
         (detail["loc"], problems.get(detail["type"]) or detail["msg"].removeprefix("Value error, "))
         for detail in error.errors(include_url=False, include_context=False, include_input=False)
     ]
+
+
+def load(
+    path: Path,
+    model: type[Model],
+    *,
+    name: str,
+    setting: str,
+    problems: Mapping[str, str],
+    contradictions: Callable[[Model], Iterable[Mistake]],
+    ending: str,
+    place_of: Callable[[Place], Place] = lambda place: place,
+) -> Model:
+    """Read a file that a setting names as a model. Raises UsageError that names each mistake with its line.
+
+    `problems`: what pydantic's own words do not say, by its type of error; `contradictions`: what no field
+    shows by itself; `place_of`: where in the file pydantic's place is; `ending`: what follows from mistakes.
+    """
+    file = read_yaml(path, name=name, setting=setting)
+    try:
+        found = model.model_validate(file.data)
+    except ValidationError as error:
+        wrong = [(place_of(place), problem) for place, problem in mistakes_of(error, problems)]
+    else:
+        wrong = list(contradictions(found))
+        if not wrong:
+            return found
+    raise file.refusal(wrong, ending)
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from flows.alert_reader import open_rules
 from flows.alert_rules import Key, Severity
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 def incidents(settings: Settings, *, also_resolved: bool, limit: int) -> list[Any]:
     """Open incidents, the most severe and newest first; with those that are over, the newest first."""
     table = alerting.incidents
-    query = select(table).order_by(table.c.opened_at.desc(), table.c.incident_id)
+    query = select(table)
     if not also_resolved:
-        query = query.where(table.c.resolved_at.is_(None))
+        # before the limit, which must not hide the worst
+        loudness = case({str(severity): severity.rank for severity in Severity}, value=table.c.severity)
+        query = query.where(table.c.resolved_at.is_(None)).order_by(loudness.desc())
+    query = query.order_by(table.c.opened_at.desc(), table.c.incident_id)
     with open_ops_store(settings).transaction() as connection:
-        rows = list(connection.execute(query.limit(limit)))
-    return rows if also_resolved else sorted(rows, key=lambda row: -Severity(row.severity).rank)
+        return list(connection.execute(query.limit(limit)))
 
 
 def as_table(rows: Sequence[Any]) -> str:

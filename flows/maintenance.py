@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 
 from flows.errors import UsageError
+from flows.given_text import said
 from flows.ops_store import OpsStore, probing
 from flows.redaction import shown
 
@@ -16,7 +17,6 @@ windows = probing.maintenance_windows
 LONGEST = timedelta(days=14)
 # An outage is not made a plan long after it: what is announced later than this is refused.
 LONGEST_BACK = timedelta(hours=24)
-LONGEST_TEXT = 500  # characters of a reason or a name
 
 
 def plan(
@@ -46,15 +46,12 @@ def plan(
             f"Maintenance that began more than {LONGEST_BACK // timedelta(hours=1)} hours ago cannot be "
             "announced any more: its downtime has been reported."
         )
-    for text, what in ((owner, "who answers for it"), (reason, "why")):
-        if not text.strip() or len(text) > LONGEST_TEXT:
-            raise UsageError(f"Say {what}, in at most {LONGEST_TEXT} characters.")
     values = {
         "component": component,
         "starts_at": starts_at,
         "ends_at": starts_at + timedelta(hours=hours),
-        "owner": owner.strip(),
-        "reason": reason.strip(),
+        "owner": said(owner, "who answers for it"),
+        "reason": said(reason, "why it is planned"),
         "created_at": now,
     }
     with store.transaction() as connection:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from flows.checked_yaml import Mistake, mistakes_of, read_yaml
+from flows.checked_yaml import Mistake, load
 
 # What an answer means, by the kind of component: http is any URL that answers 200 when it is up.
 Kind = Literal["http", "saas_api", "litellm_liveliness", "litellm_readiness", "database"]
@@ -79,15 +79,15 @@ class Probes(BaseModel):
 
 def load_probes(path: Path) -> Probes:
     """Read the file. Raises UsageError that names each mistake with its line."""
-    file = read_yaml(path, name="probes file", setting="ALMANAC_PROBES")
-    try:
-        probes = Probes.model_validate(file.data)
-        wrong = list(_contradictions(probes))
-    except ValidationError as error:
-        wrong = mistakes_of(error, _PROBLEMS)
-    if wrong:
-        raise file.refusal(wrong, "nothing was probed")
-    return probes
+    return load(
+        path,
+        Probes,
+        name="probes file",
+        setting="ALMANAC_PROBES",
+        problems=_PROBLEMS,
+        contradictions=_contradictions,
+        ending="nothing was probed",
+    )
 
 
 def _contradictions(probes: Probes) -> Iterator[Mistake]:

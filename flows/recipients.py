@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from flows.checked_yaml import Mistake, mistakes_of, read_yaml
+from flows.checked_yaml import Mistake, load
 from flows.errors import UsageError
 from flows.review_scopes import Kind, Scope, parse_scope
 
@@ -129,15 +129,15 @@ class Recipients(_Part):
 
 def load_recipients(path: Path) -> Recipients:
     """Read the file. Raises UsageError that names each mistake with its line."""
-    file = read_yaml(path, name="recipients file", setting="ALMANAC_RECIPIENTS")
-    try:
-        recipients = Recipients.model_validate(file.data)
-        wrong = list(_named_twice(recipients))
-    except ValidationError as error:
-        wrong = mistakes_of(error, _PROBLEMS)
-    if wrong:
-        raise file.refusal(wrong, "nothing was sent")
-    return recipients
+    return load(
+        path,
+        Recipients,
+        name="recipients file",
+        setting="ALMANAC_RECIPIENTS",
+        problems=_PROBLEMS,
+        contradictions=_named_twice,
+        ending="nothing was sent",
+    )
 
 
 def _named_twice(recipients: Recipients) -> Iterator[Mistake]:

@@ -16,8 +16,13 @@ LONGEST = 60.0  # seconds that any behaviour goes on
 
 
 @contextmanager
-def server(behave: Behaviour, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """The port of a server that treats every connection so; its threads end with the block."""
+def server(
+    behave: Behaviour, *, tls: ssl.SSLContext | None = None, met: Callable[[], None] = lambda: None
+) -> Iterator[int]:
+    """The port of a server that treats every connection so; its threads end with the block.
+
+    `met` is called for each connection, before anything is agreed on it.
+    """
     stop = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.1)
@@ -38,6 +43,7 @@ def server(behave: Behaviour, *, tls: ssl.SSLContext | None = None) -> Iterator[
         while not stop.is_set():
             with suppress(TimeoutError, OSError):
                 wire, _ = listener.accept()
+                met()
                 threads.append(threading.Thread(target=serve, args=(wire,), daemon=True))
                 threads[-1].start()
 

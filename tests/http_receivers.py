@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tests.hostile_servers import server
+
 GIANT = 2**30  # bytes
 
 
@@ -45,49 +47,26 @@ class Receiver:
 @contextmanager
 def http_receiver(*answers: str, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     """A running server on 127.0.0.1."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(0.1)
-    receiver = Receiver(list(answers) or ["200"], listener.getsockname()[1])
-    stop = threading.Event()
-    open_sockets: list[socket.socket] = []
+    receiver = Receiver(list(answers) or ["200"])
 
-    def serve(plain: socket.socket) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            answer = receiver.next_answer()
-            if answer == "early":
-                plain.close()
-                return
-            connection = tls.wrap_socket(plain, server_side=True) if tls else plain
-            open_sockets.append(connection)
-            with connection.makefile("rb") as reader:
-                line = reader.readline().decode().strip()
-                headers = {}
-                while (header := reader.readline().decode().strip()) != "":
-                    name, _, value = header.partition(":")
-                    headers[name.lower()] = value.strip()
-                receiver.posted.append(Posted(line, headers, reader.read(int(headers["content-length"]))))
-            _act(connection, answer, stop)
-            connection.close()
+    def behave(wire: socket.socket, stop: threading.Event) -> None:
+        answer = receiver.next_answer()
+        if answer == "early":
+            return
+        with contextlib.suppress(ValueError), wire.makefile("rb") as reader:
+            line = reader.readline().decode().strip()
+            headers = {}
+            while (header := reader.readline().decode().strip()) != "":
+                name, _, value = header.partition(":")
+                headers[name.lower()] = value.strip()
+            receiver.posted.append(Posted(line, headers, reader.read(int(headers["content-length"]))))
+            _act(wire, answer, stop)
 
-    def accept() -> None:
-        while not stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                connection, _ = listener.accept()
-                connection.settimeout(10)
-                open_sockets.append(connection)
-                receiver.connections += 1
-                threading.Thread(target=serve, args=(connection,), daemon=True).start()
+    def met() -> None:
+        receiver.connections += 1
 
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    try:
+    with server(behave, tls=tls, met=met) as receiver.port:
         yield receiver
-    finally:
-        stop.set()
-        thread.join()
-        listener.close()
-        for one in open_sockets:
-            one.close()
 
 
 def _act(connection: socket.socket, answer: str, stop: threading.Event) -> None:

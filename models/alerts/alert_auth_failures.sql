@@ -5,23 +5,6 @@
 {%- set no_text = "cast(null as " ~ dbt.type_string() ~ ")" -%}
 with
 
-failures as (
-
-    select
-        refusals.*,
-        teams.organization_id
-
-    from {{ ref('int_alert_refusals') }} as refusals
-
-    -- most requests name no team
-    left join {{ ref('dim_teams') }} as teams
-        on
-            refusals.only_team_id = teams.team_id
-            and refusals.scope_kind <> 'client'
-    where refusals.status = 401
-
-),
-
 found as (
 
     select
@@ -38,7 +21,8 @@ found as (
         {{ var('alert_auth_failures') }} as own_threshold,
         {{ var('alert_auth_failures_clears') }} as own_clear_threshold
 
-    from failures
+    from {{ ref('int_alert_refusals') }}
+    where status = 401
 
     union all
 

@@ -44,24 +44,20 @@ found as (
 
     select
         'access_log' as source_name,
-        refusals.scope_kind,
-        refusals.scope_id,
+        scope_kind,
+        scope_id,
         {{ no_text }} as scope_name,
-        homes.organization_id,
+        organization_id,
         'refused requests (429) within ten minutes' as measure,
-        refusals.worst_count as observed_value,
-        refusals.day_count as volume,
+        worst_count as observed_value,
+        day_count as volume,
         true as is_supported,
         {{ no_text }} as unknown_reason,
         {{ var('alert_limited_requests') }} as own_threshold,
         {{ var('alert_limited_requests_clears') }} as own_clear_threshold
 
-    from {{ ref('int_alert_refusals') }} as refusals
-
-    -- most requests name no team
-    left join {{ ref('dim_teams') }} as homes
-        on refusals.only_team_id = homes.team_id
-    where refusals.status = 429 and refusals.scope_kind in ('key', 'team')
+    from {{ ref('int_alert_refusals') }}
+    where status = 429 and scope_kind in ('key', 'team')
 
 ),
 

@@ -51,24 +51,20 @@ found as (
 
     select
         'access_log' as source_name,
-        refusals.scope_kind,
-        refusals.scope_id,
+        scope_kind,
+        scope_id,
         {{ no_text }} as scope_name,
-        case when refusals.scope_kind <> 'client' then homes.organization_id end as organization_id,
+        organization_id,
         'forbidden requests (403) in a day' as measure,
-        refusals.day_count as observed_value,
-        refusals.day_count as volume,
+        day_count as observed_value,
+        day_count as volume,
         true as is_supported,
         {{ no_text }} as unknown_reason,
         {{ var('alert_forbidden_requests') }} as own_threshold,
         {{ var('alert_forbidden_requests_clears') }} as own_clear_threshold
 
-    from {{ ref('int_alert_refusals') }} as refusals
-
-    -- most requests name no team
-    left join {{ ref('dim_teams') }} as homes
-        on refusals.only_team_id = homes.team_id
-    where refusals.status = 403 and refusals.scope_kind in ('client', 'team')
+    from {{ ref('int_alert_refusals') }}
+    where status = 403 and scope_kind in ('client', 'team')
 
 ),
 

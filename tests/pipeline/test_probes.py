@@ -355,6 +355,7 @@ def test_maintenance_is_planned_seen_and_ended(settings: Settings) -> None:
         ({"hours": 24 * 14 + 1}, "at most 14 days"),
         ({"starts_at": NOW - dt.timedelta(hours=25)}, "has been reported"),
         ({"reason": " "}, "Say why"),
+        ({"owner": "ann\x1b[2J"}, "Say who"),
     ],
 )
 def test_maintenance_that_is_no_plan_is_refused(

@@ -6,13 +6,14 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+import yaml
 from sqlalchemy import insert
 
 from flows.health import Round
 from flows.liveness import read_liveness
 from flows.ops_store import alerting, open_ops_store
 from flows.probe_config import Probes
-from flows.probe_records import record
+from flows.probe_records import FRESH_INTERVALS, record
 from flows.probe_results import Overall, ProbeResult, ProbeVerdict
 from flows.settings import Settings
 
@@ -69,6 +70,11 @@ def test_a_probe_is_fresh_for_three_intervals(settings: Settings, minutes: float
     liveness = read_liveness(settings, TWO, now=NOW)
     assert (liveness.problems == ()) is is_well
     assert liveness.health is (Overall.healthy if is_well else Overall.unknown)
+
+
+def test_the_rules_and_the_status_call_the_same_probe_old() -> None:
+    project = yaml.safe_load((Path(__file__).resolve().parents[2] / "dbt_project.yml").read_text())
+    assert project["vars"]["alert_probe_stale_intervals"] == FRESH_INTERVALS
 
 
 def test_a_component_that_is_down_is_no_problem_of_the_monitor(settings: Settings) -> None:

@@ -37,8 +37,16 @@ ranked as (
 
 final as (
 
-    select ranked.*
+    select
+        ranked.*,
+        -- a client is of no organization, whatever teams it asks for
+        case when ranked.scope_kind <> 'client' then homes.organization_id end as organization_id
+
     from ranked
+
+    -- most requests name no team
+    left join {{ ref('dim_teams') }} as homes
+        on ranked.only_team_id = homes.team_id
 
     -- most scopes have the thresholds of the rule
     left join own_thresholds
