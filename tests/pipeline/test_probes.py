@@ -396,6 +396,7 @@ def test_the_command_prints_keeps_and_says_by_its_exit_what_it_was_asked(
         run = subprocess.run(
             command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False, timeout=60
         )
+        time.sleep(1)  # of two rounds in one second the first is kept
         strict = subprocess.run(
             [*command, "--strict"],
             cwd=ROOT,
