@@ -10,7 +10,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {
+    "api",
     "dbt",
+    "fastapi",
     "duckdb",
     "pandas",
     "prefect",
@@ -40,17 +42,23 @@ def modules(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
+SHIPPED = [*modules("api"), *modules("flows"), *modules("reports")]
+
+
 def importers(package: str) -> set[str]:
-    paths = [*modules("flows"), *modules("reports")]
-    return {str(path.relative_to(ROOT)) for path in paths if package in imported_packages(path)}
+    return {str(path.relative_to(ROOT)) for path in SHIPPED if package in imported_packages(path)}
 
 
 @pytest.mark.parametrize("path", modules("reports"), ids=lambda path: path.name)
 def test_reports_knows_neither_flows_nor_what_makes_the_numbers(path: Path) -> None:
-    assert imported_packages(path) & {"flows", "prefect", "dbt", "duckdb", "pandas"} == set()
+    assert imported_packages(path) & {"api", "flows", "prefect", "dbt", "duckdb", "pandas"} == set()
 
 
-@pytest.mark.parametrize("path", [*modules("flows"), *modules("reports")], ids=lambda path: path.name)
+def test_the_command_alone_knows_the_service() -> None:
+    assert {path for path in importers("api") if path.startswith("flows/")} <= {"flows/cli_serve.py"}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_what_is_shipped_knows_neither_benchmarks_nor_tests(path: Path) -> None:
     assert imported_packages(path) & {"benchmarks", "tests"} == set()
 
@@ -58,7 +66,7 @@ def test_what_is_shipped_knows_neither_benchmarks_nor_tests(path: Path) -> None:
 def test_one_module_alone_runs_dbt() -> None:
     naming = {
         str(path.relative_to(ROOT))
-        for path in [*modules("flows"), *modules("reports")]
+        for path in SHIPPED
         if re.search(r"[\"' ]dbt\.[a-z]+", path.read_text(encoding="utf-8"))
     }
     assert importers("dbt") | naming == {"flows/dbt_runner.py"}
@@ -70,9 +78,7 @@ def test_only_the_flows_and_their_deployments_know_prefect() -> None:
         r"prefect\.(deployments|runner|schedules)|import serve\b|\.(serve|deploy|to_deployment)\("
     )
     using = {
-        str(path.relative_to(ROOT))
-        for path in [*modules("flows"), *modules("reports")]
-        if machinery.search(path.read_text(encoding="utf-8"))
+        str(path.relative_to(ROOT)) for path in SHIPPED if machinery.search(path.read_text(encoding="utf-8"))
     }
     assert using == {"flows/deployments.py"}
 
@@ -94,7 +100,7 @@ def test_one_module_alone_imports_weasyprint() -> None:
     assert importers("weasyprint") == {"reports/pdf.py"}
 
 
-@pytest.mark.parametrize("path", [*modules("flows"), *modules("reports")], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_every_module_says_what_it_owns(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
@@ -102,7 +108,7 @@ def test_every_module_says_what_it_owns(path: Path) -> None:
 def test_settings_alone_read_the_environment() -> None:
     touching = {
         path.name
-        for path in [*modules("flows"), *modules("reports")]
+        for path in SHIPPED
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
     }

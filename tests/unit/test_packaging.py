@@ -30,7 +30,9 @@ def test_the_lock_names_no_address() -> None:
 
 
 def test_every_package_is_shipped() -> None:
-    folders = {path.parent for name in ("flows", "reports") for path in (ROOT / name).rglob("__init__.py")}
+    folders = {
+        path.parent for name in ("api", "flows", "reports") for path in (ROOT / name).rglob("__init__.py")
+    }
     packages = {str(folder.relative_to(ROOT)).replace("/", ".") for folder in folders}
     assert packages == set(PYPROJECT["tool"]["setuptools"]["packages"])
 
