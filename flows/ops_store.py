@@ -1,4 +1,4 @@
-"""Where the project keeps what it knows about itself: runs, publications, reviews, mails, incidents.
+"""Where the project keeps what it knows about itself: runs, publications, reviews, mails, incidents, keys.
 
 A SQLite file in the data folder, or schema `ops` of the warehouse for the postgres target. Owns the tables,
 their version, and the one way to write: a transaction that no other writer shares.
@@ -39,6 +39,7 @@ from sqlalchemy.pool import NullPool
 
 from flows.errors import AlmanacError, Busy
 from flows.ops_alerts import AlertTables
+from flows.ops_api import ApiTables
 from flows.ops_deliveries import DeliveryTables
 from flows.ops_probes import ProbeTables
 from flows.redaction import redact
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from flows.settings import Settings
 
 SCHEMA = "ops"
-VERSION = 3
+VERSION = 4
 
 # Seconds that a transaction waits for another one: all of them are short.
 WAIT_SECONDS = 10
@@ -119,10 +120,14 @@ deliveries = DeliveryTables(metadata)
 # since version 3
 alerting = AlertTables(metadata)
 probing = ProbeTables(metadata)
+# since version 4
+serving = ApiTables(metadata)
 
 WRITER = "data"
 # Its row's lock is the right to move the states of alerts; its token counts the evaluations.
 EVALUATOR = "alerts"
+# Its row's lock is the right to change keys and sessions; its token counts the changes.
+KEYS = "keys"
 
 
 class OpsStore:
@@ -140,6 +145,17 @@ class OpsStore:
         """
         with self._explained(), self._engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads: it waits for no writer, and no writer for it.
+
+        Raises AlmanacError when the store fails.
+        """
+        with self._explained(), self._engine.connect() as connection:
+            connection = connection.execution_options(postgresql_readonly=True, only_reads=True)
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def at_once(self) -> Iterator[Connection]:
@@ -227,7 +243,10 @@ def _sqlite_store(settings: Settings) -> OpsStore:
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
         # a transaction that begins as a reader cannot wait to become the writer
-        connection.exec_driver_sql("begin immediate")
+        only_reads = connection.get_execution_options().get("only_reads", False)
+        connection.exec_driver_sql("begin" if only_reads else "begin immediate")
+        if only_reads:
+            connection.exec_driver_sql("pragma query_only = on")
 
     return OpsStore(engine, str(path))
 
@@ -284,7 +303,7 @@ def _create(connection: Connection) -> None:
     metadata.create_all(connection)
     connection.execute(insert(schema_version).values(version=VERSION))
     known = set(connection.scalars(select(writers.c.name)))
-    for name in (WRITER, EVALUATOR):
+    for name in (WRITER, EVALUATOR, KEYS):
         if name not in known:
             connection.execute(insert(writers).values(name=name, token=0))
 

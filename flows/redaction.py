@@ -68,6 +68,8 @@ RULES: tuple[Rule, ...] = (
         r"(\b(?i:basic)\s+)(?:[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/]*[a-z][A-Z0-9+/=][A-Za-z0-9+/=]{4,})",
         rf"\1{REDACTED}",
     ),
+    # our own keys and sessions; what lists show of a key stays, and says which one to revoke
+    Rule(r"(alm_(?:[a-z0-9]{10}|session)_)[A-Za-z0-9_*-]+", rf"\1{REDACTED}"),
     # JSON web tokens
     Rule(r"\beyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)*", REDACTED),
     # OpenAI, Anthropic, Stripe and LiteLLM style keys, also shortened or masked by asterisks

@@ -55,6 +55,11 @@ SECRETS = [
     ("id 0123456789abcdef0123456789abcdef!", "0123456789abcdef"),
     ("id " + "a" * 31 + "1", "a" * 31),
     ("über" + "x9" * 16 + "über", "x9"),
+    (f"401 for alm_ab12cd34ef_{'Zy-_' * 10}abc at /api", "Zy"),
+    (f"401 for alm_abcdefghij_{'a-_B' * 10}abc", "a-_B"),  # no digit, so no other rule sees it
+    (f"%20alm_ab12cd34ef_{'-' * 43}", "---"),
+    ("alm_ab12cd34ef_Qx", "Qx"),
+    (f"cookie alm_session_{'Qx-_' * 10}abc was refused", "Qx"),
 ]
 
 CLEAN = [
@@ -114,6 +119,10 @@ def test_what_surrounds_a_secret_stays() -> None:
     assert redact("postgresql://app:hunter2@db:5432/x") == "postgresql://[redacted]@db:5432/x"
 
 
+def test_a_key_of_our_own_is_still_told_apart() -> None:
+    assert redact(f"no alm_ab12cd34ef_{'Zy-_' * 10}abc!") == "no alm_ab12cd34ef_[redacted]!"
+
+
 def test_redacting_twice_changes_nothing() -> None:
     for text, _ in SECRETS:
         assert redact(redact(text)) == redact(text)
@@ -132,7 +141,22 @@ def test_null_stays_null_and_long_text_is_cut_after_redaction() -> None:
 
 LETTERS = ("'", '"', ":", "=", "&", "\n", "é", "[", "]", "-", "_", ".", "@", " ", "\\", "\u2028", "İ")
 PIECES = st.sampled_from(
-    (*LETTERS, "key=", "Bearer ", "sk-", "://", "a1" * 9, "Ab9", "***", "token", "eyJ", "x" * 20, "api_key")
+    (
+        *LETTERS,
+        "key=",
+        "alm_session_",
+        "alm_ab12cd34ef_",
+        "Bearer ",
+        "sk-",
+        "://",
+        "a1" * 9,
+        "Ab9",
+        "***",
+        "token",
+        "eyJ",
+        "x" * 20,
+        "api_key",
+    )
 )
 
 

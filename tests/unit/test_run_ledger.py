@@ -19,7 +19,17 @@ from sqlalchemy import Engine, delete, event, func, insert, select, update
 
 from flows import ops_store
 from flows.errors import AlmanacError, Busy, Fenced
-from flows.ops_store import VERSION, deliveries, open_ops_store, publications, runs, schema_version
+from flows.ops_store import (
+    KEYS,
+    VERSION,
+    deliveries,
+    open_ops_store,
+    publications,
+    runs,
+    schema_version,
+    serving,
+    writers,
+)
 from flows.run_ledger import Clock, claimed_run
 from flows.settings import Settings
 
@@ -419,3 +429,40 @@ def test_a_store_of_the_first_version_gains_the_new_tables_and_keeps_its_runs(se
         assert connection.scalar(select(func.count()).select_from(runs)) == 1
         for table in deliveries.all:
             assert connection.scalar(select(func.count()).select_from(table)) == 0
+
+
+def test_a_store_of_the_third_version_gains_the_keys_of_the_api_and_keeps_its_runs(
+    settings: Settings,
+) -> None:
+    store = open_ops_store(settings)
+    with claimed_run(settings, kind="nightly") as run:
+        token = run.token
+    with store.transaction() as connection:
+        for table in reversed(serving.all):
+            table.drop(connection)
+        connection.execute(delete(writers).where(writers.c.name == KEYS))
+        connection.execute(delete(schema_version))
+        connection.execute(insert(schema_version).values(version=3))
+    upgraded = open_ops_store(settings)
+    with upgraded.transaction() as connection:
+        assert connection.scalar(select(func.max(schema_version.c.version))) == VERSION
+        assert connection.scalars(select(runs.c.token)).all() == [token]
+        for table in serving.all:
+            assert connection.scalar(select(func.count()).select_from(table)) == 0
+        tokens = {row.name: row.token for row in connection.execute(select(writers))}
+    # the writer's token, which fences, goes on
+    assert tokens["data"] == token
+    assert tokens[KEYS] == 0
+
+
+def test_reading_waits_for_no_writer(settings: Settings) -> None:
+    store = open_ops_store(settings)
+    with store.transaction() as writing:
+        writing.execute(update(writers).values(token=writers.c.token + 1))
+        with store.reading() as connection:
+            assert set(connection.scalars(select(writers.c.token))) == {0}
+
+
+def test_reading_writes_nothing(settings: Settings) -> None:
+    with pytest.raises(AlmanacError), open_ops_store(settings).reading() as connection:
+        connection.execute(update(writers).values(token=9))
