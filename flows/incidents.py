@@ -3,32 +3,59 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Select, case, func, select
 
 from flows.alert_reader import open_rules
 from flows.alert_rules import Key, Severity
 from flows.errors import AlmanacError, UsageError
-from flows.ops_store import alerting, open_ops_store
+from flows.ops_store import OpsStore, alerting, open_ops_store
+from flows.review_scopes import PLATFORM, Scope
 from reports.formats import safe_label
 
 if TYPE_CHECKING:
+    from flows.alert_recap import RuleName
     from flows.settings import Settings
 
 
 def incidents(settings: Settings, *, also_resolved: bool, limit: int) -> list[Any]:
     """Open incidents, the most severe and newest first; with those that are over, the newest first."""
+    return _listed(open_ops_store(settings), select(alerting.incidents), also_resolved, limit)
+
+
+def incidents_of(
+    store: OpsStore,
+    scope: Scope,
+    rules: Mapping[str, RuleName],
+    *,
+    also_resolved: bool,
+    limit: int,
+) -> list[Any]:
+    """The same for a scope; a tenant's are its own, by the rules that tenants read of."""
     table = alerting.incidents
     query = select(table)
+    if scope != PLATFORM:
+        query = query.where(table.c.rule.in_([name for name, rule in rules.items() if rule.for_tenants]))
+    if scope.kind == "organization":
+        query = query.where(
+            table.c.organization_id == scope.id, table.c.scope_kind.in_(("organization", "team"))
+        )
+    elif scope.kind == "team":
+        query = query.where(table.c.scope_kind == "team", table.c.scope_id == scope.id)
+    return _listed(store, query, also_resolved, limit)
+
+
+def _listed(store: OpsStore, query: Select[Any], also_resolved: bool, limit: int) -> list[Any]:
+    table = alerting.incidents
     if not also_resolved:
         # before the limit, which must not hide the worst
         loudness = case({str(severity): severity.rank for severity in Severity}, value=table.c.severity)
         query = query.where(table.c.resolved_at.is_(None)).order_by(loudness.desc())
     query = query.order_by(table.c.opened_at.desc(), table.c.incident_id)
-    with open_ops_store(settings).transaction() as connection:
+    with store.reading() as connection:
         return list(connection.execute(query.limit(limit)))
 
 

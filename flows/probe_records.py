@@ -89,7 +89,7 @@ def latest(store: OpsStore, now: datetime) -> list[tuple[datetime, ProbeResult, 
         )
         .order_by(probes.c.component, probes.c.probe_id)
     )
-    with store.transaction() as connection:
+    with store.reading() as connection:
         rows = connection.execute(query).all()
     # of two probers at one moment the later word counts
     return list(

@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     heartbeat_url: str | None = Field(default=None, repr=False)
     # signs the links by which people unsubscribe
     link_secret: str | None = Field(default=None, repr=False, min_length=32)
+    # of one key of the API; more are answered with 429
+    api_requests_per_minute: int = Field(default=600, ge=1, le=1_000_000)
     # a run that gives no sign of life for so long has lost its turn; it gives one every sixth of it
     lease_seconds: float = Field(default=120, ge=1, le=86_400)
 
