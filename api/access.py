@@ -23,10 +23,10 @@ from api.problems import NotFound, NotSignedIn, TooMany
 from flows.review_scopes import PLATFORM, Scope
 
 if TYPE_CHECKING:
-    from flows.api_keys import KnownKey
     from starlette.requests import HTTPConnection
 
     from api.nights import Night
+    from flows.api_keys import KnownKey
 
 # Bad keys that one address may try in a minute.
 BAD_KEYS_PER_MINUTE = 20

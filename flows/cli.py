@@ -19,6 +19,7 @@ from flows.cli_alerts import alerts_app
 from flows.cli_context import AsOf, context, moment_of, progress_now, settings_now, writing
 from flows.cli_health import maintenance_app, probe
 from flows.cli_reviews import review_app
+from flows.cli_serve import serve
 from flows.errors import AlmanacError, UsageError
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ app = typer.Typer(
 app.add_typer(review_app, name="review")
 app.add_typer(alerts_app, name="alerts")
 app.command()(probe)
+app.command()(serve)
 app.add_typer(maintenance_app, name="maintenance")
 
 
