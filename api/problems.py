@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -16,7 +16,7 @@ class Problem(BaseModel):
 class ApiError(Exception):
     """Ends a request with a status and a sentence for people."""
 
-    status: ClassVar[int]
+    status: int
 
     def __init__(self, detail: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
