@@ -5,13 +5,13 @@ How keys are made, listed and revoked is in flows/key_records.py, and found here
 
 from __future__ import annotations
 
-import hmac
 import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hmac import compare_digest
 
 from sqlalchemy import Connection, select
 
@@ -123,7 +123,7 @@ class KeyRing:
             return None
         held = self._current().by_prefix.get(match["prefix"])
         # as long for a prefix that nobody has
-        is_same = hmac.compare_digest(sha256(text), _NO_KEY if held is None else held.key_sha256)
+        is_same = compare_digest(sha256(text), _NO_KEY if held is None else held.key_sha256)
         return self._at_work(held) if is_same else None
 
     def session(self, token: str) -> KnownKey | None:
@@ -165,6 +165,10 @@ class KeyRing:
     def note_use(self, key: KnownKey, at: datetime) -> None:
         """Remember that a key was used (naive UTC); one write a minute for each at most, never an error."""
         self._uses.note(key.key_id, at)
+
+    def write_uses(self) -> None:
+        """Write the uses that wait now; otherwise a thread does, a few seconds after each. Never raises."""
+        self._uses.write()
 
     def close(self) -> None:
         """Write the uses that are not written yet, and end the thread that writes them."""

@@ -18,6 +18,7 @@ from flows import PROJECT_DIR
 from flows.cli_alerts import alerts_app
 from flows.cli_context import AsOf, context, moment_of, progress_now, settings_now, writing
 from flows.cli_health import maintenance_app, probe
+from flows.cli_keys import keys_app
 from flows.cli_reviews import review_app
 from flows.cli_serve import serve
 from flows.errors import AlmanacError, UsageError
@@ -63,6 +64,7 @@ app.add_typer(alerts_app, name="alerts")
 app.command()(probe)
 app.command()(serve)
 app.add_typer(maintenance_app, name="maintenance")
+app.add_typer(keys_app, name="keys")
 
 
 class QueryFormat(StrEnum):

@@ -198,15 +198,16 @@ class OpsStore:
         with self._explained():
             if self._engine.dialect.name == "sqlite":
                 _switch_to_wal(self._engine)
-            with self._engine.begin() as connection:
+            with self.reading() as connection:
                 found = _version(connection)
-                if found is None or found < VERSION:
+            if found is None or found < VERSION:
+                with self._engine.begin() as connection:
                     _create(connection)
-                elif found > VERSION:
-                    raise AlmanacError(
-                        f"The ops store {self.place} is of version {found}, and this program knows "
-                        f"{VERSION}: a newer LLM Almanac has used it. Install that one again."
-                    )
+            elif found > VERSION:
+                raise AlmanacError(
+                    f"The ops store {self.place} is of version {found}, and this program knows "
+                    f"{VERSION}: a newer LLM Almanac has used it. Install that one again."
+                )
 
 
 def open_ops_store(settings: Settings) -> OpsStore:
