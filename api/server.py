@@ -23,7 +23,7 @@ _LARGEST_MESSAGE = 4096
 _MOST_CONNECTIONS = 2000
 
 
-def serve(
+def run_service(
     settings: Settings,
     *,
     host: str,

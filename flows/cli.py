@@ -20,7 +20,7 @@ from flows.cli_context import AsOf, context, moment_of, progress_now, settings_n
 from flows.cli_health import maintenance_app, probe
 from flows.cli_keys import keys_app
 from flows.cli_reviews import review_app
-from flows.cli_serve import serve
+from flows.cli_serve import serve_api
 from flows.errors import AlmanacError, UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ app = typer.Typer(
 app.add_typer(review_app, name="review")
 app.add_typer(alerts_app, name="alerts")
 app.command()(probe)
-app.command()(serve)
+app.command("serve")(serve_api)
 app.add_typer(maintenance_app, name="maintenance")
 app.add_typer(keys_app, name="keys")
 

@@ -10,7 +10,7 @@ import typer
 from flows.cli_context import moment_of, settings_now
 
 
-def serve(
+def serve_api(
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Listen here.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="And on this port; 0 takes a free one.")] = 8003,
 ) -> None:
@@ -19,7 +19,7 @@ def serve(
     Every answer asks for a key: `almanac keys create` makes one. On this machine alone unless --host says
     otherwise; keys then go over the network as they are, so put a proxy with HTTPS in front.
     """
-    from api.server import serve as run
+    from api.server import run_service
     from flows.key_records import list_keys
     from flows.ops_store import open_ops_store
 
@@ -32,7 +32,7 @@ def serve(
         )
     if not _is_loopback(host):
         typer.echo(f"{host} is not this machine alone: put a proxy with HTTPS in front.", err=True)
-    run(
+    run_service(
         settings,
         host=host,
         port=port,
