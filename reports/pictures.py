@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from reports import charts, formats
 from reports.formats import safe_label
-from reports.review import Kpi, Review
+from reports.review import CreditRow, ErrorRow, Kpi, LatencyRow, Review
 
 STEPS = {"volume": "volume", "mix": "model mix", "tokens": "tokens per call", "price": "price"}
 
@@ -38,15 +38,10 @@ def draw(review: Review) -> Pictures:
     this = formats.short_period(review.verdict.period_start_date, kind)
     before = formats.short_period(review.verdict.previous_period_start_date, kind)
     extent = max((abs(driver.change_usd) for driver in review.drivers), default=Decimal(0))
-    most_failed = max(
-        (max(row.failed_job_count, row.previous_failed_job_count) for row in review.errors), default=0
-    )
-    fastest = min((row.latency_p50_ms for row in review.latency), default=Decimal(0))
-    slowest = max((row.latency_p99_ms for row in review.latency), default=Decimal(0))
     dimensions = sorted({row.dimension for row in review.parts})
-    shown = charted(review)
+    shown = charted(review.kpis, review.verdict.scope_kind)
     return Pictures(
-        sparklines={kpi.metric: _sparkline(kpi, kind) for kpi in review.kpis},
+        sparklines={kpi.metric: spark(kpi, kind) for kpi in review.kpis},
         processes={kpi.metric: process(kpi, kind) for kpi in shown} if kind == "weekly" else {},
         trends={kpi.metric: _trend(review, kpi) for kpi in shown if kpi.is_core} if kind == "monthly" else {},
         drivers={
@@ -60,7 +55,7 @@ def draw(review: Review) -> Pictures:
             for driver in review.drivers
         },
         bridge=_bridge(review, this, before),
-        models=_cost_bars(
+        models=cost_bars(
             "model",
             this,
             before,
@@ -72,7 +67,7 @@ def draw(review: Review) -> Pictures:
         parts={
             (dimension, place): picture
             for dimension in dimensions
-            for place, picture in _cost_bars(
+            for place, picture in cost_bars(
                 dimension,
                 this,
                 before,
@@ -83,51 +78,18 @@ def draw(review: Review) -> Pictures:
                 ),
             ).items()
         },
-        credits={
-            row.list_position: charts.bullet(
-                f"credits-{row.list_position}",
-                f"{safe_label(row.team_id)}: share of its credits used",
-                f"{formats.percent(row.used_share)} used.",
-                row.used_share,
-                tone="bad" if row.tone == "bad" else "none",
-            )
-            for row in review.credits
-        },
-        errors={
-            row.list_position: charts.bar_pair(
-                f"error-{row.list_position}",
-                f"{formats.words(row.error_class)}: failed jobs in {this} over {before}",
-                f"{row.failed_job_count} failed in {this}, {row.previous_failed_job_count} in {before}.",
-                row.failed_job_count,
-                row.previous_failed_job_count,
-                maximum=most_failed,
-            )
-            for row in review.errors
-        },
-        latency={
-            row.list_position: charts.spread(
-                f"latency-{row.list_position}",
-                f"{safe_label(row.model_group)}: median, 95th and 99th percentile",
-                f"p50 {formats.milliseconds(row.latency_p50_ms)}, "
-                f"p95 {formats.milliseconds(row.latency_p95_ms)}, "
-                f"p99 {formats.milliseconds(row.latency_p99_ms)}; logarithmic scale.",
-                row.latency_p50_ms,
-                row.latency_p95_ms,
-                row.latency_p99_ms,
-                minimum=fastest,
-                maximum=slowest,
-            )
-            for row in review.latency
-        },
+        credits=credit_bullets(review.credits),
+        errors=error_bars(review.errors, this, before),
+        latency=latency_spreads(review.latency),
     )
 
 
-def charted(review: Review) -> tuple[Kpi, ...]:
+def charted(kpis: Iterable[Kpi], scope_kind: str) -> tuple[Kpi, ...]:
     """The metrics whose charts are shown: those with a signal, and a fixed set, shorter for a team."""
-    is_team = review.verdict.scope_kind == "team"
+    is_team = scope_kind == "team"
     return tuple(
         kpi
-        for kpi in review.kpis
+        for kpi in kpis
         if kpi.signal_position is not None or (kpi.headline_position is not None if is_team else kpi.is_core)
     )
 
@@ -157,7 +119,8 @@ def finding(kpi: Kpi) -> str:
     )
 
 
-def _sparkline(kpi: Kpi, review_kind: str) -> Markup:
+def spark(kpi: Kpi, review_kind: str) -> Markup:
+    """The word-sized line of one metric."""
     noun = "week" if review_kind == "weekly" else "month"
     return charts.sparkline(
         f"spark-{kpi.metric}",
@@ -214,12 +177,13 @@ def _bridge(review: Review, this: str, before: str) -> Markup | None:
     )
 
 
-def _cost_bars(
+def cost_bars(
     section: str,
     this: str,
     before: str,
     rows: Iterable[tuple[int, str | None, Decimal | None, Decimal | None]],
 ) -> dict[int, Markup]:
+    """This period's client cost over the previous one's, on one scale; rows of place, name, now and then."""
     drawn = [
         (place, safe_label(name, missing="everything else"), now, then) for place, name, now, then in rows
     ]
@@ -234,4 +198,55 @@ def _cost_bars(
             maximum=top,
         )
         for place, name, now, then in drawn
+    }
+
+
+def credit_bullets(rows: Sequence[CreditRow]) -> dict[int, Markup]:
+    """The share of each team's credits that is used, by place."""
+    return {
+        row.list_position: charts.bullet(
+            f"credits-{row.list_position}",
+            f"{safe_label(row.team_id)}: share of its credits used",
+            f"{formats.percent(row.used_share)} used.",
+            row.used_share,
+            tone="bad" if row.tone == "bad" else "none",
+        )
+        for row in rows
+    }
+
+
+def error_bars(rows: Sequence[ErrorRow], this: str, before: str) -> dict[int, Markup]:
+    """Failed jobs of each class over the previous period's, on one scale, by place."""
+    most = max((max(row.failed_job_count, row.previous_failed_job_count) for row in rows), default=0)
+    return {
+        row.list_position: charts.bar_pair(
+            f"error-{row.list_position}",
+            f"{formats.words(row.error_class)}: failed jobs in {this} over {before}",
+            f"{row.failed_job_count} failed in {this}, {row.previous_failed_job_count} in {before}.",
+            row.failed_job_count,
+            row.previous_failed_job_count,
+            maximum=most,
+        )
+        for row in rows
+    }
+
+
+def latency_spreads(rows: Sequence[LatencyRow]) -> dict[int, Markup]:
+    """Three percentiles of each model group, on one logarithmic scale, by place."""
+    fastest = min((row.latency_p50_ms for row in rows), default=Decimal(0))
+    slowest = max((row.latency_p99_ms for row in rows), default=Decimal(0))
+    return {
+        row.list_position: charts.spread(
+            f"latency-{row.list_position}",
+            f"{safe_label(row.model_group)}: median, 95th and 99th percentile",
+            f"p50 {formats.milliseconds(row.latency_p50_ms)}, "
+            f"p95 {formats.milliseconds(row.latency_p95_ms)}, "
+            f"p99 {formats.milliseconds(row.latency_p99_ms)}; logarithmic scale.",
+            row.latency_p50_ms,
+            row.latency_p95_ms,
+            row.latency_p99_ms,
+            minimum=fastest,
+            maximum=slowest,
+        )
+        for row in rows
     }

@@ -35,7 +35,7 @@ _SHORT_CONTRIBUTION = len("+$999.99")
 # What each medium is made of, in cascade order.
 STYLES: Mapping[Medium, tuple[str, ...]] = {
     "print": ("fonts", "variables", "page", "style"),
-    "screen": ("fonts", "variables", "style", "screen"),
+    "screen": ("fonts", "variables", "dark", "style", "charts", "screen"),
 }
 
 
@@ -48,7 +48,7 @@ def render_pdf(review: Review, *, dates: str = "en-GB") -> bytes:
     """The same review on A4 with its KPI table attached; the same bytes for the same review."""
     return pdf.write_pdf(
         _drawable(_render(review, "print", dates)),
-        assets=_assets(),
+        assets=assets(),
         fallback_font=FALLBACK_FONT,
         as_of=review.verdict.built_at_as_of,
         attachments=_tables(review),
@@ -101,6 +101,11 @@ def in_order(kpis: Iterable[Kpi], position: Callable[[Kpi], int | None]) -> tupl
     return tuple(kpi for _, kpi in sorted(placed, key=lambda pair: pair[0]))
 
 
+def in_groups(kpis: Iterable[Kpi]) -> tuple[tuple[str, tuple[Kpi, ...]], ...]:
+    """The metrics by the name of their group, in their order."""
+    return tuple((name, tuple(rows)) for name, rows in groupby(kpis, lambda kpi: kpi.metric_group))
+
+
 def _render(review: Review, medium: Medium, dates: str) -> str:
     months = tuple(
         (month, {share.list_position: share for share in shares})
@@ -114,11 +119,9 @@ def _render(review: Review, medium: Medium, dates: str) -> str:
             medium=medium,
             style=_style(medium),
             kpi={kpi.metric: kpi for kpi in review.kpis},
-            groups=tuple(
-                (name, tuple(rows)) for name, rows in groupby(review.kpis, lambda kpi: kpi.metric_group)
-            ),
+            groups=in_groups(review.kpis),
             headlines=in_order(review.kpis, lambda kpi: kpi.headline_position),
-            shown=charted(review),
+            shown=charted(review.kpis, review.verdict.scope_kind),
             driver_tables=tuple(
                 (name, tuple(rows)) for name, rows in groupby(review.drivers, lambda driver: driver.dimension)
             ),
@@ -163,7 +166,7 @@ def environment(dates: str) -> Environment:
 
 
 @cache
-def _assets() -> Mapping[str, bytes]:
+def assets() -> Mapping[str, bytes]:
     """What a document may name as `asset:<file>`: the bundled fonts."""
     return {path.name: path.read_bytes() for path in sorted((HERE / "fonts").glob("Inter-*.woff2"))}
 
@@ -188,9 +191,13 @@ def _drawn_characters() -> frozenset[int]:
 def _style(medium: Medium) -> Markup:
     """The style sheets of a medium; a page on its own carries its fonts as data."""
     css = "\n".join((HERE / "styles" / f"{name}.css").read_text(encoding="utf-8") for name in STYLES[medium])
-    if medium == "screen":
-        for name, content in _assets().items():
-            css = css.replace(
-                f"asset:{name}", "data:font/woff2;base64," + base64.b64encode(content).decode("ascii")
-            )
-    return Markup(css)
+    return Markup(inline_css(css) if medium == "screen" else css)
+
+
+def inline_css(css: str) -> str:
+    """Style whose fonts are data: a page on its own fetches nothing."""
+    for name, content in assets().items():
+        css = css.replace(
+            f"asset:{name}", "data:font/woff2;base64," + base64.b64encode(content).decode("ascii")
+        )
+    return css

@@ -6,18 +6,21 @@ strict content policy holds. Coordinates have two decimals and stay inside the v
 caller's key. Gaps are left as gaps.
 """
 
+from reports.charts.columns import Column, columns
 from reports.charts.marks import Scale, Value
 from reports.charts.rows import bar_pair, bars, bullet, contribution, spread
 from reports.charts.series import process_chart, sparkline
 from reports.charts.wide import bridge, six_twelve
 
 __all__ = [
+    "Column",
     "Scale",
     "Value",
     "bar_pair",
     "bars",
     "bridge",
     "bullet",
+    "columns",
     "contribution",
     "process_chart",
     "six_twelve",

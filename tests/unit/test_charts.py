@@ -129,6 +129,39 @@ def test_weeks_beside_months_stay_inside(
     check(charts.six_twelve("k", name, "d", weeks, months, figure=str))
 
 
+days = st.lists(st.tuples(labels, values, values, st.booleans(), st.booleans()), max_size=62)
+
+
+@given(days, labels)
+def test_columns_stay_inside(
+    drawn: list[tuple[str, charts.Value, charts.Value, bool, bool]], name: str
+) -> None:
+    check(charts.columns("k", name, "d", [charts.Column(*day) for day in drawn], figure=str))
+
+
+def test_a_day_that_is_not_known_is_a_ring_and_a_quiet_day_is_nothing() -> None:
+    told = [charts.Column("1", D(4)), charts.Column("2", None), charts.Column("3", D(0))]
+    root = check(charts.columns("k", "t", "d", told, figure=str))
+    assert len(list(root.iter(f"{SVG}rect"))) == 1
+    assert [ring.attrib["fill"] for ring in root.iter(f"{SVG}circle")] == ["none"]
+    nothing = charts.columns("k", "t", "d", [charts.Column("1", None)], figure=str)
+    assert "no figures of these days" in nothing
+
+
+def test_the_bad_part_of_a_day_is_its_foot() -> None:
+    root = check(charts.columns("k", "t", "d", [charts.Column("1", D(8), D(2))], figure=str))
+    whole, bad = root.iter(f"{SVG}rect")
+    assert float(bad.attrib["height"]) == pytest.approx(float(whole.attrib["height"]) / 4, abs=0.01)
+    feet = [float(part.attrib["y"]) + float(part.attrib["height"]) for part in (whole, bad)]
+    assert feet[0] == pytest.approx(feet[1])
+
+
+def test_a_day_that_is_not_over_is_an_outline() -> None:
+    told = [charts.Column("1", D(1), is_before=True), charts.Column("2", D(1), is_open=True)]
+    root = check(charts.columns("k", "t", "d", told, figure=str))
+    assert [part.attrib["class"] for part in root.iter(f"{SVG}rect")] == ["c-previous", "c-outline"]
+
+
 def test_a_bridge_ends_where_its_steps_lead() -> None:
     told = [("W46", D(100)), ("volume", D(20)), ("price", D(-30)), ("W47", D(90))]
     root = check(charts.bridge("k", "t", "d", told, figure=str, signed=str))
@@ -230,6 +263,19 @@ WIDE: dict[str, Callable[[], Markup]] = {
         [
             (f"{n:02}", None if n == 3 else D(17200 + 560 * n), D(15000 + 700 * n) if n > 3 else None)
             for n in range(1, 13)
+        ],
+        figure=formats.count,
+    ),
+    "columns": lambda: charts.columns(
+        "daily-jobs",
+        "Jobs each day, and those of them that failed",
+        "115 jobs in the period, 6 failed.",
+        [
+            charts.Column("16 Nov 2026", D(50), D(2), is_before=True),
+            charts.Column("17 Nov 2026", D(47), D(1)),
+            charts.Column("18 Nov 2026", None),
+            charts.Column("19 Nov 2026", D(0)),
+            charts.Column("20 Nov 2026", D(28), D(4), is_open=True),
         ],
         figure=formats.count,
     ),
