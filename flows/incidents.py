@@ -35,6 +35,22 @@ def incidents_of(
     limit: int,
 ) -> list[Any]:
     """The same for a scope; a tenant's are its own, by the rules that tenants read of."""
+    return _listed(store, _of_scope(scope, rules), also_resolved, limit)
+
+
+def ended_since(
+    store: OpsStore, scope: Scope, rules: Mapping[str, RuleName], since: datetime, *, limit: int
+) -> list[Any]:
+    """A scope's incidents that ended after a moment of the data, the last to end first."""
+    ended_at = alerting.incidents.c.resolved_as_of
+    query = _of_scope(scope, rules).where(ended_at > since)
+    with store.reading() as connection:
+        return list(
+            connection.execute(query.order_by(ended_at.desc(), alerting.incidents.c.incident_id).limit(limit))
+        )
+
+
+def _of_scope(scope: Scope, rules: Mapping[str, RuleName]) -> Select[Any]:
     table = alerting.incidents
     query = select(table)
     if scope != PLATFORM:
@@ -45,7 +61,7 @@ def incidents_of(
         )
     elif scope.kind == "team":
         query = query.where(table.c.scope_kind == "team", table.c.scope_id == scope.id)
-    return _listed(store, query, also_resolved, limit)
+    return query
 
 
 def _listed(store: OpsStore, query: Select[Any], also_resolved: bool, limit: int) -> list[Any]:
