@@ -139,6 +139,31 @@ def read_reviews(
         yield review
 
 
+def read_lists(
+    connection: Reader, kind: Kind, period: Period, scope: Scope, names: Sequence[str]
+) -> dict[str, tuple[Any, ...]]:
+    """Some lists of one scope's review, by the names of Review's fields; empty where there is no review."""
+    only = _only([scope])
+    tables: dict[str, tuple[str, type[Any], str]] = {
+        "verdict": ("review_verdicts", figures.Verdict, "scope_id"),
+        **{name: (table, row_type, order) for name, table, row_type, order in _LISTS},
+    }
+    lists: dict[str, tuple[Any, ...]] = {
+        name: tuple(_rows(connection, *tables[name], kind, period, only).get(scope, ())) for name in names
+    }
+    if "kpis" in lists:
+        points = _points(connection, kind, period, only)
+        lists["kpis"] = tuple(
+            replace(kpi, points=tuple(points.get((scope, kpi.metric), ()))) for kpi in lists["kpis"]
+        )
+    return lists
+
+
+def read_credits(connection: Reader, scope: Scope) -> tuple[figures.CreditRow, ...]:
+    """The scope's teams closest to running out of credits, as of the published night."""
+    return tuple(_credits(connection, _only([scope])).get(scope, ()))
+
+
 def printed_figures(kpis: Sequence[Any], statement: Sequence[Any]) -> list[list[str | None]]:
     """What makes one edition of a review another one: the judged figures, and the statement's lines."""
     rows: list[list[str | None]] = [

@@ -1,0 +1,99 @@
+"""The table of teams on a dashboard: searched, sorted and cut into pages by the warehouse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from flows.review_scopes import PLATFORM, Kind, Scope
+from reports.dashboard_figures import TEAM_COLUMNS, TeamRow, TeamTable
+
+if TYPE_CHECKING:
+    from flows.warehouse import Reader
+
+PAGE_SIZE = 50
+_LONGEST_SEARCH = 200
+_LAST_PAGE = 1_000_000
+# In which direction a column is sorted when nothing is said of it.
+_ASCENDING = ("team_id", "organization_name")
+_FIRST_SORT = "client_cost_usd"
+
+_TEAMS = """
+    select
+        teams.team_id,
+        teams.organization_id,
+        organizations.organization_name,
+        coalesce(usage.job_count, 0) as job_count,
+        coalesce(usage.failed_job_count, 0) as failed_job_count,
+        usage.failure_rate,
+        coalesce(usage.call_count, 0) as call_count,
+        coalesce(usage.total_tokens, 0) as total_tokens,
+        -- a team without a row cost nothing; a row without a cost is not known
+        case when usage.team_id is null then 0 else usage.client_cost_usd end as client_cost_usd,
+        usage.latency_p95_ms,
+        coalesce(usage.credits_used, 0) as credits_used,
+        balances.credits_remaining
+    from warehouse.marts.dim_teams as teams
+    left join warehouse.marts.dim_organizations as organizations
+        on teams.organization_id = organizations.organization_id
+    left join warehouse.marts.team_usage_{kind} as usage
+        on teams.team_id = usage.team_id and usage.period_start_date = ?
+    left join warehouse.marts.credit_balances as balances
+        on teams.team_id = balances.team_id
+    where (usage.team_id is not null or (teams.status is not null and not teams.is_deleted))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TeamQuery:
+    """What of the table is wanted, as it came from a person: nothing of it is trusted."""
+
+    search: str = ""
+    sort: str = ""
+    order: str = ""
+    page: str = ""
+    page_size: int = PAGE_SIZE
+
+
+def read_teams(reader: Reader, scope: Scope, kind: Kind, start_date: date, wanted: TeamQuery) -> TeamTable:
+    """One page of the platform's or an organization's teams; what makes no sense is as if it was not said."""
+    search = wanted.search.strip()[:_LONGEST_SEARCH]
+    sort = wanted.sort if wanted.sort in TEAM_COLUMNS else _FIRST_SORT
+    is_descending = wanted.order == "desc" or (wanted.order != "asc" and sort not in _ASCENDING)
+    sql = _TEAMS.replace("{kind}", kind.value)
+    parameters: list[Any] = [start_date]
+    if scope != PLATFORM:
+        sql += " and teams.organization_id = ?"
+        parameters.append(scope.id)
+    if search:
+        sql += (
+            " and (strpos(lower(teams.team_id), lower(cast(? as varchar))) > 0"
+            " or strpos(lower(coalesce(organizations.organization_name, '')), lower(cast(? as varchar))) > 0)"
+        )
+        parameters += [search, search]
+    (row_count,) = reader.execute(f"select count(*) from ({sql}) as teams", parameters).fetchone()
+    page_count = max(-(-row_count // wanted.page_size), 1)
+    page = min(_page(wanted.page), page_count)
+    rows = reader.execute(
+        f"select * from ({sql}) as teams "
+        f"order by {sort} {'desc' if is_descending else 'asc'} nulls last, team_id "
+        f"limit {wanted.page_size} offset {(page - 1) * wanted.page_size}",
+        parameters,
+    )
+    names = [column[0] for column in rows.description or ()]
+    return TeamTable(
+        rows=tuple(TeamRow(**dict(zip(names, row, strict=True))) for row in rows.fetchall()),
+        row_count=row_count,
+        search=search,
+        sort=sort,
+        is_descending=is_descending,
+        page=page,
+        page_count=page_count,
+        page_size=wanted.page_size,
+    )
+
+
+def _page(text: str) -> int:
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(_LAST_PAGE))
+    return min(max(int(text), 1), _LAST_PAGE) if is_number else 1
