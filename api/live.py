@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response, WebSocket, WebSocketDisconnect
@@ -32,7 +32,8 @@ from flows.incidents import incidents_of
 from flows.probe_results import Overall
 from flows.review_scopes import Scope
 from flows.status import STALE_AFTER
-from reports.formats import figure, moment
+from reports.dashboard import freshness
+from reports.formats import figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,7 +185,7 @@ def live_figures(state: Any, scope: Scope, night: _NightFigures) -> dict[str, An
         "night": night.night_id,
         "as_of": night.as_of,
         "is_stale": is_stale,
-        "freshness": freshness(night.as_of, is_stale),
+        "freshness": freshness(night.as_of, STALE_AFTER // timedelta(hours=1) if is_stale else None),
         "health": _health(state),
         "headlines": [
             {
@@ -198,14 +199,6 @@ def live_figures(state: Any, scope: Scope, night: _NightFigures) -> dict[str, An
         ],
         "open_alerts": _open_alerts(state, scope, night.rules),
     }
-
-
-def freshness(as_of: datetime | None, is_stale: bool) -> str:
-    """How new the figures are, in words."""
-    if as_of is None:
-        return "Nothing is published."
-    words = f"Data to {moment(as_of)} UTC"
-    return f"{words}: older than {STALE_AFTER.total_seconds() / 3600:.0f} hours" if is_stale else words
 
 
 def _health(state: Any) -> dict[str, Any]:

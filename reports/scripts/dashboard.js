@@ -1,0 +1,121 @@
+// Live figures: what the server says of now goes into the elements that follow it (data-live); a new night
+// brings a new <main>. Without this script the page is the same, as of the moment when it was made.
+(() => {
+  "use strict";
+  const FEED = "/api/live";
+  const FIRST_DELAY = 1000; // milliseconds; doubled with each failure
+  const LONGEST_DELAY = 60000;
+  const LOST = "Connection lost: the figures below are no longer live.";
+
+  let feed = null;
+  let timer = null;
+  let failures = 0;
+  let isRenewing = false;
+
+  const duration = (ms) =>
+    ms < 999.5 ? `${Math.round(ms)}\u2009ms` : `${(ms / 1000).toFixed(ms < 9995 ? 2 : 1)}\u2009s`;
+
+  const texts = (now) => {
+    const found = new Map([["freshness", now.freshness]]);
+    if (now.health) {
+      found.set("health.overall", now.health.overall);
+      for (const one of now.health.components) {
+        const name = `health.${one.name}`;
+        found.set(`${name}.status`, one.status);
+        found.set(`${name}.latency`, one.latency_ms === null ? "no answer measured" : duration(one.latency_ms));
+        if (one.checked_at) found.set(`${name}.checked`, one.checked_at.slice(0, 16).replace("T", " "));
+      }
+    }
+    for (const one of now.headlines ?? []) found.set(`headline.${one.key}`, one.text);
+    for (const [severity, count] of Object.entries(now.open_alerts ?? {})) {
+      found.set(`alerts.${severity}`, String(count));
+    }
+    return found;
+  };
+
+  const show = (now) => {
+    const found = texts(now);
+    for (const element of document.querySelectorAll("[data-live]")) {
+      if (element.dataset.live === "stale") {
+        element.hidden = !now.is_stale;
+        continue;
+      }
+      const text = found.get(element.dataset.live);
+      if (typeof text !== "string" || element.textContent === text) continue;
+      element.textContent = text;
+      if ("word" in element.dataset) element.dataset.word = text;
+    }
+  };
+
+  const say = (text) => {
+    const place = document.getElementById("connection");
+    if (place && place.textContent !== text) place.textContent = text;
+  };
+
+  // The page's own address again, for its <main>; what the reader has opened, typed and reached stays.
+  const renew = async () => {
+    const answer = await fetch(location.href, { credentials: "same-origin", cache: "no-cache" });
+    if (answer.redirected || !answer.ok) throw new Error(`the page answered ${answer.status}`);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.querySelector("main[data-live-page]");
+    const old = document.querySelector("main");
+    if (!fresh) throw new Error("the page has no figures");
+    const details = old.querySelectorAll("details");
+    fresh.querySelectorAll("details").forEach((one, index) => {
+      one.open = Boolean(details[index]?.open);
+    });
+    const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+    const [typed, field] = [old.querySelector("#search"), fresh.querySelector("#search")];
+    if (typed && field) field.value = typed.value;
+    old.replaceWith(document.adoptNode(fresh));
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    document.title = page.title;
+  };
+
+  const follow = async (now) => {
+    show(now);
+    const main = document.querySelector("main[data-night]");
+    if (isRenewing) return;
+    isRenewing = true;
+    try {
+      if (main && main.dataset.night !== now.night) {
+        await renew();
+        show(now);
+      }
+      failures = 0;
+      say("");
+    } catch {
+      again(); // the feed tells of the new night once more
+    } finally {
+      isRenewing = false;
+    }
+  };
+
+  const again = () => {
+    feed?.close();
+    clearTimeout(timer);
+    const longest = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** failures);
+    failures += 1;
+    say(LOST);
+    // up to half of it by chance, so that many readers do not come back in one moment
+    timer = setTimeout(connect, longest * (0.5 + Math.random() / 2));
+  };
+
+  const connect = () => {
+    clearTimeout(timer);
+    feed?.close();
+    feed = new EventSource(FEED);
+    feed.addEventListener("update", (event) => follow(JSON.parse(event.data)));
+    feed.addEventListener("error", again);
+  };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    if (!document.querySelector("main[data-live-page]")) return;
+    connect();
+    addEventListener("online", connect);
+    addEventListener("pagehide", () => feed?.close());
+    addEventListener("pageshow", (event) => {
+      if (event.persisted) connect();
+    });
+  });
+})();
