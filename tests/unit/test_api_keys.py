@@ -155,9 +155,7 @@ def test_a_key_has_256_random_bits_and_a_prefix_of_its_own(store: OpsStore) -> N
     assert set("".join(key[15:] for key in made)) == set(string.ascii_letters + string.digits + "-_")
 
 
-def test_the_store_keeps_no_key_and_no_session(
-    store: OpsStore, ring: KeyRing, settings: Settings, request: pytest.FixtureRequest
-) -> None:
+def test_the_store_keeps_no_key_and_no_session(store: OpsStore, ring: KeyRing, settings: Settings) -> None:
     key = make(store)
     token = ring.start_session(known(ring, key))
     assert ring.session(token) == known(ring, key)
@@ -492,7 +490,7 @@ def test_while_the_store_is_away_the_copy_holds_for_30_seconds(
 
 
 def test_a_store_that_was_never_read_lets_nobody_in(
-    store: OpsStore, ring: KeyRing, clock: SetClock, settings: Settings, breakage: Callable[[], Any]
+    store: OpsStore, clock: SetClock, breakage: Callable[[], Any]
 ) -> None:
     key = make(store)
     ring = KeyRing(lambda: store, now=lambda: clock.wall, uptime=lambda: clock.uptime)
