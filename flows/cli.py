@@ -17,6 +17,7 @@ import typer
 from flows import PROJECT_DIR
 from flows.cli_alerts import alerts_app
 from flows.cli_context import AsOf, context, moment_of, progress_now, settings_now, writing
+from flows.cli_docs import docs
 from flows.cli_health import maintenance_app, probe
 from flows.cli_keys import keys_app
 from flows.cli_reviews import review_app
@@ -65,6 +66,7 @@ app.command()(probe)
 app.command("serve")(serve_api)
 app.add_typer(maintenance_app, name="maintenance")
 app.add_typer(keys_app, name="keys")
+app.command()(docs)
 
 
 class QueryFormat(StrEnum):

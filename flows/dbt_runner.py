@@ -56,12 +56,14 @@ def run_dbt(
     progress: Progress,
     stage: str,
     variables: Mapping[str, Any] | None = None,
+    work_dir: Path | None = None,
 ) -> tuple[NodeResult, ...]:
     """Run one dbt command on what `environment` names (see profiles.yml); return what became of every node.
 
-    Failed data tests are results; anything that kept dbt from running raises DbtFailed.
+    dbt leaves its files in target/ and logs/ of `work_dir`: that of the nights, unless one of its own is
+    given. Failed data tests are results; anything that kept dbt from running raises DbtFailed.
     """
-    work_dir = settings.data_dir / "dbt"
+    work_dir = work_dir or settings.data_dir / "dbt"
     target_dir = work_dir / "target"
     results_path = target_dir / "run_results.json"
     # the results of a previous command must never pass for this one's
