@@ -20,6 +20,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from api.problems import NotFound, NotSignedIn, TooMany
+from flows.own_teams import own_teams
 from flows.review_scopes import PLATFORM, Scope
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 BAD_KEYS_PER_MINUTE = 20
 # Of a browser on plain HTTP, and on HTTPS: there no other host can set or read it.
 COOKIE, SECURE_COOKIE = "almanac_session", "__Host-almanac_session"
-UNASSIGNED = "unassigned"
 
 NO_TEAM = "There is no such team, or it is not yours to see."
 NO_ORGANIZATION = "There is no such organization, or it is not yours to see."
@@ -165,16 +165,6 @@ Operator = Annotated[Caller, Depends(_operator)]
 
 # --- what a caller may see ----------------------------------------------------------------------------------
 
-# A team that was ever another organization's has rows that are not this one's to see.
-_OWN_TEAMS = """
-select team_id from warehouse.marts.dim_teams where organization_id = ?
-except
-select team_id from warehouse.marts.dim_teams_history where organization_id not in (?, ?)
-except
-select team_id from warehouse.marts.fct_jobs where organization_id not in (?, ?)
-except
-select team_id from warehouse.marts.fct_credit_transactions where organization_id not in (?, ?)
-"""
 _KEPT_SETS = 512
 
 
@@ -191,8 +181,7 @@ class _OwnTeams:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        both = [organization_id, UNASSIGNED]
-        found = [row["team_id"] for row in night.rows(_OWN_TEAMS, [organization_id, *both, *both, *both])]
+        found = own_teams(night, organization_id)
         with self._lock:
             self._kept[key] = found
             while len(self._kept) > _KEPT_SETS:

@@ -15,12 +15,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from api import alerts, analytics, credits, health, live, openmetrics, usage
+from api import alerts, analytics, credits, health, live, openmetrics, pages, usage
 from api.access import RateLimits
 from api.answers import KeptAnswers
 from api.nights import Unavailable, open_nights
 from api.openmetrics import ServiceMetrics
-from api.problems import ApiError
+from api.problems import ApiError, NotNow, Wrong
 from flows.api_keys import KeyRing
 from flows.crash_log import keep_traceback
 from flows.errors import AlmanacError
@@ -82,7 +82,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime]) -> FastAPI:
     state.answers = KeptAnswers()
     state.metrics = ServiceMetrics()
     state.live = live.LiveHub(state)
-    for part in (health, usage, credits, analytics, alerts, openmetrics, live):
+    for part in (health, usage, credits, analytics, alerts, openmetrics, live, pages):
         app.include_router(part.router)
     app.add_middleware(_Common)
     app.add_exception_handler(ApiError, _say_problem)
@@ -147,26 +147,39 @@ class _Common:
 # --- problems -----------------------------------------------------------------------------------------------
 
 
-def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+class _Other(ApiError):
+    """A problem that is not ours to name, as of the framework."""
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail, headers)
+        self.status = status
+
+
+def _problem(request: Request, error: ApiError) -> Response:
+    """The same problem as a page for people, as JSON for programs."""
+    if pages.is_page(request.url.path):
+        return pages.problem_page(request, error)
     return JSONResponse(
-        {"detail": detail}, status_code=status, headers={"Cache-Control": "no-store", **(headers or {})}
+        {"detail": error.detail},
+        status_code=error.status,
+        headers={"Cache-Control": "no-store", **error.headers},
     )
 
 
 def _say_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return _problem(error.status, error.detail, error.headers)
+    return _problem(request, error)
 
 
 def _say_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _problem(error.status_code, str(error.detail), dict(error.headers or {}))
+    return _problem(request, _Other(error.status_code, str(error.detail), dict(error.headers or {})))
 
 
 def _say_wrong(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     said = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in error.errors())
-    return _problem(422, said)
+    return _problem(request, Wrong(said))
 
 
 def _say_unavailable(request: Request, error: Exception) -> Response:
@@ -174,10 +187,10 @@ def _say_unavailable(request: Request, error: Exception) -> Response:
     cause = f" ({error.__cause__})" if error.__cause__ else ""
     print(f"almanac serve: {redact(f'{error}{cause}')}", file=sys.stderr, flush=True)
     said = str(error) if isinstance(error, Unavailable) else "It cannot be read now."
-    return _problem(503, said, {"Retry-After": "5"})
+    return _problem(request, NotNow(said, {"Retry-After": "5"}))
 
 
 def _say_crash(request: Request, error: Exception) -> Response:
     state = request.app.state
     print(f"almanac serve: {keep_traceback(error, state.settings.logs_dir, at=state.now())}", file=sys.stderr)
-    return _problem(500, "Something went wrong here; the log has it.")
+    return _problem(request, _Other(500, "Something went wrong here; the log has it."))

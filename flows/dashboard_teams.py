@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from flows.own_teams import own_teams
 from flows.review_scopes import PLATFORM, Kind, Scope
 from reports.dashboard_figures import TEAM_COLUMNS, TeamRow, TeamTable
 
@@ -64,8 +65,8 @@ def read_teams(reader: Reader, scope: Scope, kind: Kind, start_date: date, wante
     sql = _TEAMS.replace("{kind}", kind.value)
     parameters: list[Any] = [start_date]
     if scope != PLATFORM:
-        sql += " and teams.organization_id = ?"
-        parameters.append(scope.id)
+        sql += " and teams.team_id = any(?)"
+        parameters.append(own_teams(reader, scope.id))
     if search:
         sql += (
             " and (strpos(lower(teams.team_id), lower(cast(? as varchar))) > 0"

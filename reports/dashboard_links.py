@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from reports.dashboard_figures import Dashboard, TeamTable
 
@@ -68,11 +68,8 @@ class ServedLinks:
         page = self._page
         if page.period is None:
             return None
-        if page.scope_kind == "platform":
-            path = "/api/analytics/usage"
-        else:
-            path = f"/api/{page.scope_kind}s/{quote(page.scope_id, safe='')}/usage"
-        return f"{path}?{urlencode({'period': page.period.label, 'format': 'csv'})}"
+        whose = {} if page.scope_kind == "platform" else {f"{page.scope_kind}_id": page.scope_id}
+        return f"/api/analytics/usage?{urlencode({'period': page.period.label, **whose, 'format': 'csv'})}"
 
     def path(self) -> str:
         """The page's own address, without what follows the question mark."""
