@@ -117,12 +117,13 @@ def sign_out(request: Request) -> Response:
 
 def require_same_origin(request: Request) -> None:
     """Refuse a form that a page of another origin sent. Raises Wrong."""
-    site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
-    # old browsers send no Sec-Fetch-Site; none sends a form across origins without Origin
-    is_ours = site in (None, "same-origin", "none") and (
-        origin is None or urlsplit(origin).netloc == request.headers.get("host")
-    )
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        # whatever Origin says: our pages send no referrer, and Origin is then null
+        is_ours = site in ("same-origin", "none")
+    else:
+        # an old browser, or a program; no browser sends a form across origins without Origin
+        is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
     if not is_ours:
         raise Wrong("This form came from another site.")
 
