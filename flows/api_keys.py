@@ -109,7 +109,9 @@ class KeyRing:
         # when the one thread that reads the store began; null: none does
         self._looking_since: float | None = None
         self._failed_at = float("-inf")
-        self._is_outdated = False
+        # changes of this ring's own, and how many of them the copy has
+        self._changes = 0
+        self._changes_seen = 0
         self._trouble = "it was never read"
         self._uses = KeyUses(self._store)
 
@@ -199,17 +201,20 @@ class KeyRing:
         if self._uptime() - self._failed_at <= FRESH_SECONDS:
             return False
         copy = self._copy
-        return copy is None or self._is_outdated or self._uptime() - copy.seen_at > FRESH_SECONDS
+        if copy is None or self._changes > self._changes_seen:
+            return True
+        return self._uptime() - copy.seen_at > FRESH_SECONDS
 
     def _look_again(self) -> None:
-        """Whatever the copy's age, and whether or not the last look failed."""
-        self._is_outdated = True
-        self._failed_at = float("-inf")
+        """Whatever the copy's age, and though the last look failed: what was just done is seen at once."""
+        with self._turn:
+            self._changes += 1
+            self._failed_at = float("-inf")
 
     def _look_once(self) -> None:
         """Look, or wait for the thread that looks: a second from when it began, then the old copy serves."""
         with self._turn:
-            while self._looking_since is not None:
+            while self._looking_since is not None and self._must_look():
                 patience = self._looking_since + FRESH_SECONDS - self._uptime()
                 if patience <= 0 or not self._turn.wait(patience):
                     return
@@ -226,25 +231,25 @@ class KeyRing:
     def _look(self) -> None:
         """Ask the store whether something changed, and read it again if so."""
         began = self._uptime()
-        # first: a change that is noted while this reads is looked for again
-        was_outdated, self._is_outdated = self._is_outdated, False
+        # before reading: a change that is made meanwhile is looked for again
+        changes = self._changes
         copy = self._copy
         try:
             with self._store().reading() as connection:
                 change = connection.scalar(select(writers.c.token).where(writers.c.name == KEYS))
-                if (
-                    copy is not None
-                    and change == copy.change
-                    and change is not None
-                    and began - copy.read_at < _WHOLE_SECONDS
-                ):
+                if copy is not None and change is not None and change == copy.change:
                     self._copy = replace(copy, seen_at=began)
-                else:
-                    self._copy = _read(connection, change, self._now(), began)
+                    self._changes_seen = changes
+                    if began - copy.read_at < _WHOLE_SECONDS:
+                        return
+                    # half a second for the most keys there can be: the others go on meanwhile
+                    with self._turn:
+                        self._turn.notify_all()
+                self._copy = _read(connection, change, self._now(), began)
+                self._changes_seen = changes
         except AlmanacError as error:
             self._trouble = str(error)
             self._failed_at = self._uptime()
-            self._is_outdated = was_outdated or self._is_outdated
 
 
 def _read(connection: Connection, change: int | None, now: datetime, at: float) -> _Copy:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from sqlalchemy import (
     BigInteger,
@@ -229,7 +230,12 @@ def _sqlite_store(settings: Settings) -> OpsStore:
             "Set ALMANAC_DATA_DIR, or give --data-dir, to a folder of yours."
         ) from error
     engine = create_engine(
-        URL.create("sqlite+pysqlite", database=str(path)),
+        # rw: whoever reads on while a backup is put back makes no empty file in its place
+        URL.create(
+            "sqlite+pysqlite",
+            database=f"file:{quote(str(path.absolute()))}",
+            query={"mode": "rw", "uri": "true"},
+        ),
         connect_args={"timeout": WAIT_SECONDS},
         execution_options={"schema_translate_map": {SCHEMA: None}},
         poolclass=NullPool,

@@ -513,8 +513,10 @@ def test_a_store_that_is_away_is_asked_once_a_second(
             assert len(tried) == seconds + 1
 
 
+# the look for changes, and the reading of every key that comes once a minute
+@pytest.mark.parametrize(("table", "seconds"), [("writers", 1.01), ("api_keys", 60.0)])
 def test_one_look_that_hangs_holds_up_nobody_else(
-    postgres_server: PostgresServer, tmp_path: Path, clock: SetClock
+    postgres_server: PostgresServer, tmp_path: Path, clock: SetClock, table: str, seconds: float
 ) -> None:
     name = f"keys_{next(_databases)}"
     url = postgres_server.create_database(name)
@@ -522,10 +524,10 @@ def test_one_look_that_hangs_holds_up_nobody_else(
     store, ring = open_ops_store(settings), clock.ring(settings)
     key = make(store)
     assert ring.find(key) is not None
-    clock.pass_seconds(1.01)
+    clock.pass_seconds(seconds)
     with ThreadPoolExecutor(1) as pool:
         with store.transaction() as connection:
-            connection.execute(text("lock table ops.writers in access exclusive mode"))
+            connection.execute(text(f"lock table ops.{table} in access exclusive mode"))
             hanging = pool.submit(ring.find, key)
             waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
             while postgres_server.execute(waits) == [(0,)]:

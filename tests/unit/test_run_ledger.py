@@ -145,6 +145,19 @@ def test_a_store_of_a_newer_version_is_refused(settings: Settings) -> None:
         pass
 
 
+def test_a_store_that_was_taken_away_is_not_made_again_by_who_had_it_open(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data #1 100%25?é")
+    store = open_ops_store(settings)
+    settings.ops_path.rename(tmp_path / "away.db")
+    for use in (store.reading, store.transaction):
+        with pytest.raises(AlmanacError, match="cannot be used"), use():
+            pass
+    assert list(settings.data_dir.iterdir()) == []
+    (tmp_path / "away.db").rename(settings.ops_path)
+    with store.reading() as connection:
+        assert connection.scalar(select(func.max(schema_version.c.version))) == VERSION
+
+
 def test_a_damaged_store_is_named_and_kept(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     settings.ops_path.write_bytes(b"no database" * 1000)
