@@ -570,6 +570,9 @@ def test_a_session_ends_with_its_key(store: OpsStore, ring: KeyRing, clock: SetC
     short, gone = make(store, expires_at=NOW + timedelta(hours=1)), make(store)
     of_short, of_gone = (ring.start_session(known(ring, key)) for key in (short, gone))
     assert ring.session(of_gone) is not None
+    with store.reading() as connection:
+        ends = connection.scalars(select(serving.sessions.c.expires_at)).all()
+    assert sorted(ends) == [NOW + timedelta(hours=1), NOW + SESSION_LIFE]
     revoke_key(store, gone, "ann", NOW)
     clock.pass_seconds(1.01)
     assert ring.session(of_gone) is None
