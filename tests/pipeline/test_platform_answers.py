@@ -236,3 +236,8 @@ def test_the_page_says_what_the_tests_find(recorded: list[Recorded]) -> None:
     """`python -m tests.oracle.answers_page` writes the tables of the page anew."""
     text = PAGE.read_text(encoding="utf-8")
     assert with_tables(text, recorded) == text
+    path = ("summary", "total_cost_usd")
+    months = [a for a in recorded if a.endpoint == "team usage" and len(a.arguments[1]) == len("2026-10")]
+    theirs = sum(answer.figures[path] for answer in months)
+    mine = sum(answer.explained[path].ours for answer in months)
+    assert f"{float(theirs):.2f} of\n{float(mine):.2f} USD in all" in text
