@@ -8,7 +8,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from tests.published import Published
+
+Headers = Sequence[tuple[str, str]]
 
 # An hour after the night: fresh, and the same on every machine.
 NOW = TAPE_AS_OF + timedelta(hours=1)
@@ -86,8 +88,8 @@ def scopes_of(connection: duckdb.DuckDBPyConnection) -> list[Scope]:
 
 
 def segment(ident: str) -> str:
-    """An id as one segment of a path."""
-    return quote(ident, safe="")
+    """An id as one segment of a path; clients take `..` for a way up unless it is encoded."""
+    return quote(ident, safe="") if ident.strip(".") else ident.replace(".", "%2E")
 
 
 def path_of(scope: Scope, rest: str) -> str:
@@ -125,15 +127,15 @@ class Service:
         scope: Scope | None = None,
         *,
         key: str | None = None,
-        headers: dict[str, str] | list[tuple[str, str]] | None = None,
+        headers: Headers | None = None,
         method: str = "GET",
         address: str = "127.0.0.1",
     ) -> httpx.Response:
         """One request with a scope's key, with `key`, or with neither."""
         text = self.keys[scope] if scope is not None else key
-        given = list(headers.items() if isinstance(headers, dict) else headers or [])
+        given = [(name.encode(), value.encode("latin-1")) for name, value in headers or ()]
         if text is not None:
-            given.append(("Authorization", f"Bearer {text}"))
+            given.append((b"Authorization", f"Bearer {text}".encode()))
         return self._runner.run(self._client(address).request(method, path, headers=given))
 
     def exact(self, path: str, scope: Scope = PLATFORM) -> Any:
