@@ -1,74 +1,87 @@
-"""Live figures: server-sent events and the page's WebSocket, fed by one watch over night and ops store.
+"""Live figures: server-sent events and the page's WebSocket, both from one watch over night and ops store.
 
-A viewer holds no queue: it sends the newest figures of its scope whenever they are others than those it sent,
-so that any number of slow viewers costs a few objects each.
+A viewer holds no queue: it sends the newest figures of its scope whenever they are others than those it sent.
+So any number of slow viewers costs a few objects each, and none waits for another.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections import Counter
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import APIRouter, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.sse import format_sse_event
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, StreamingResponse
 
-from api.access import Caller, SignedIn, caller_of_socket, known_by
-from api.alerts import read_rules
-from api.answers import encoded
-from api.health import health_now
+from api.access import SignedIn, caller_of_socket, known_by, session_token
+from api.live_figures import LiveFigures
 from api.problems import OF_ANY, ApiError, NotNow
-from flows.alert_recap import RuleName
 from flows.errors import AlmanacError
-from flows.headlines import Headline, read_headlines
-from flows.incidents import incidents_of
-from flows.probe_results import Overall
-from flows.review_scopes import Scope
-from flows.status import STALE_AFTER
-from reports.dashboard import freshness
-from reports.formats import figure
+from flows.review_scopes import PLATFORM, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from starlette.requests import HTTPConnection
+    from starlette.types import Receive, Send
+    from starlette.types import Scope as Connection
 
 router = APIRouter(tags=["live"])
+T = TypeVar("T")
 
 # Seconds between two looks: what changed is sent within two.
 LOOK_SECONDS = 0.75
-# Seconds after which a silent line shows that it is alive, and its key is looked at again.
+# Seconds between two looks when somebody new waits for the first figures.
+HASTE_SECONDS = 0.05
+# Seconds after which a look that has not ended is told as not known.
+PATIENCE_SECONDS = 4.0
+# Seconds between two looks at the viewers' keys.
+KEY_SECONDS = 2.0
+# Seconds after which a silent line shows that it is alive.
 KEEPALIVE_SECONDS = 15.0
 # Milliseconds after which a browser that lost the line asks again; our page waits longer each time.
 RETRY_MILLISECONDS = 2000
-# Seconds after which trouble that goes on is told again.
-TROUBLE_SECONDS = 60
 MOST_VIEWERS = 1000
-SEVERITIES = ("critical", "error", "warning", "info")
-_MOST_INCIDENTS = 10_000
+# Of one organization or team.
+MOST_OF_TENANT = 100
+
+
+@dataclass(slots=True, eq=False)
+class _Viewer:
+    """Somebody who looks, until the key is no longer good or the service ends."""
+
+    connection: HTTPConnection
+    scope: Scope
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    is_over: bool = False
+
+    @property
+    def credential(self) -> tuple[str | None, str | None]:
+        return self.connection.headers.get("authorization"), session_token(self.connection)
+
+    def end(self) -> None:
+        self.is_over = True
+        self.news.set()
 
 
 @dataclass(slots=True)
 class _Channel:
-    """The newest figures of one scope, and who waits for newer ones."""
+    """The newest figures of one scope, and who looks at them."""
 
-    viewers: int = 0
-    version: int = 0
-    payload: bytes = b""
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    payload: bytes | None = None
+    viewers: set[_Viewer] = field(default_factory=set)
 
     def put(self, payload: bytes) -> None:
         if payload != self.payload:
-            self.payload, self.version = payload, self.version + 1
-            waiting, self.changed = self.changed, asyncio.Event()
-            waiting.set()
+            self.payload = payload
+            for viewer in self.viewers:
+                viewer.news.set()
 
 
 class LiveHub:
@@ -76,14 +89,14 @@ class LiveHub:
 
     def __init__(self, state: Any) -> None:
         self._state = state
+        self._figures = LiveFigures(state)
         self._channels: dict[Scope, _Channel] = {}
-        # headlines and the rules' names change with the night alone
-        self._of_night: dict[Scope, _NightFigures] = {}
-        self._told_at = float("-inf")
+        self._arrival = asyncio.Event()
+        self.is_over = False
 
     @property
     def viewer_count(self) -> int:
-        return sum(channel.viewers for channel in self._channels.values())
+        return sum(len(channel.viewers) for channel in self._channels.values())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -91,167 +104,175 @@ class LiveHub:
         try:
             yield
         finally:
+            self.end()
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def updates(self, connection: HTTPConnection, scope: Scope) -> AsyncIterator[bytes | None]:
-        """The figures now and whenever they change; None when nothing did for KEEPALIVE_SECONDS.
-
-        Ends when the key is no longer good. Raises NotNow when there are too many viewers.
-        """
-        with self._seat(scope) as channel:
-            if not channel.payload:
-                channel.put(await run_in_threadpool(self._look, scope))
-            sent = 0
-            while True:
-                if channel.version != sent:
-                    sent = channel.version
-                    yield channel.payload
-                    continue
-                try:
-                    await asyncio.wait_for(channel.changed.wait(), KEEPALIVE_SECONDS)
-                except TimeoutError:
-                    yield None
-                if await run_in_threadpool(known_by, connection) is None:
-                    return
+    def end(self) -> None:
+        """Let every viewer go, and no more in: a server that ends waits for open answers."""
+        self.is_over = True
+        for channel in self._channels.values():
+            for viewer in channel.viewers:
+                viewer.end()
 
     @contextmanager
-    def _seat(self, scope: Scope) -> Iterator[_Channel]:
-        self.require_room()
-        channel = self._channels.setdefault(scope, _Channel())
-        channel.viewers += 1
+    def seat(self, connection: HTTPConnection, scope: Scope) -> Iterator[_Viewer]:
+        """A place to look from. Raises NotNow when there is none."""
+        self.require_room(scope)
+        viewer = _Viewer(connection, scope)
+        self._channels.setdefault(scope, _Channel()).viewers.add(viewer)
+        self._arrival.set()
         try:
-            yield channel
+            yield viewer
         finally:
-            channel.viewers -= 1
-            if channel.viewers == 0:
-                self._channels.pop(scope, None)
+            channel = self._channels[scope]
+            channel.viewers.discard(viewer)
+            if not channel.viewers:
+                del self._channels[scope]
 
-    def require_room(self) -> None:
-        """NotNow when there are too many viewers already."""
-        if self.viewer_count >= MOST_VIEWERS:
+    def require_room(self, scope: Scope) -> None:
+        """NotNow when a scope has too many viewers, or all together."""
+        there = self._channels.get(scope)
+        is_full = there is not None and scope != PLATFORM and len(there.viewers) >= MOST_OF_TENANT
+        if self.is_over or is_full or self.viewer_count >= MOST_VIEWERS:
             raise NotNow("Too many live connections are open.", {"Retry-After": "30"})
 
+    async def updates(self, viewer: _Viewer) -> AsyncIterator[bytes | None]:
+        """The figures now and whenever they change; None when nothing did for KEEPALIVE_SECONDS.
+
+        Ends when the key is no longer good, and when the service ends.
+        """
+        channel = self._channels[viewer.scope]
+        sent: bytes | None = None
+        while not viewer.is_over:
+            if channel.payload is not sent:
+                sent = channel.payload
+                yield sent
+                continue
+            viewer.news.clear()
+            try:
+                await asyncio.wait_for(viewer.news.wait(), KEEPALIVE_SECONDS)
+            except TimeoutError:
+                yield None
+
+    # --- the watch
+
     async def _watch(self) -> None:
+        clock = asyncio.get_running_loop().time
+        keys_at = clock()
         while True:
-            for scope, channel in list(self._channels.items()):
-                try:
-                    channel.put(await run_in_threadpool(self._look, scope))
-                except Exception as error:  # the watch outlives whatever happens to the stores
-                    self._tell(error)
-            await asyncio.sleep(LOOK_SECONDS)
+            self._arrival.clear()
+            # a line of its own: requests that wait for a store that is stuck do not hold it up
+            if not self._channels:
+                await _in_thread(self._state.nights.follow)
+            else:
+                self._put(await self._patiently(partial(self._figures.look, tuple(self._channels))))
+                if clock() - keys_at > KEY_SECONDS:
+                    keys_at = clock()
+                    await self._end_those_without_key()
+            await asyncio.sleep(HASTE_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._arrival.wait(), LOOK_SECONDS - HASTE_SECONDS)
 
-    def _tell(self, error: Exception) -> None:
-        at = asyncio.get_running_loop().time()
-        if at - self._told_at > TROUBLE_SECONDS:
-            self._told_at = at
-            print(
-                f"almanac serve: live figures: {type(error).__name__}: {error}", file=sys.stderr, flush=True
-            )
+    async def _patiently(self, work: Callable[[], T]) -> T:
+        """What `work` returns; while it takes too long, everybody is told that nothing is known."""
+        working = asyncio.ensure_future(_in_thread(work))
+        while not (await asyncio.wait({working}, timeout=PATIENCE_SECONDS))[0]:
+            self._put(self._figures.unknown(tuple(self._channels)))
+        return working.result()
 
-    def _look(self, scope: Scope) -> bytes:
-        """The figures of a scope at this moment."""
-        return encoded(live_figures(self._state, scope, self._night_of(scope)))
+    def _put(self, payloads: dict[Scope, bytes]) -> None:
+        for scope, payload in payloads.items():
+            if scope in self._channels:
+                self._channels[scope].put(payload)
 
-    def _night_of(self, scope: Scope) -> _NightFigures:
-        """What the newest night says of a scope: read once for each night."""
-        night_id = self._state.nights.current_id()
-        if night_id is None:
-            return _NightFigures(None, None, (), {})
-        kept = self._of_night.get(scope)
-        if kept is not None and kept.night_id == night_id:
-            return kept
-        with self._state.nights.reading() as night:
-            found = _NightFigures(night.id, night.as_of, read_headlines(night, scope), read_rules(night))
-        # as many as there are scopes that somebody looks at
-        self._of_night = {one: self._of_night[one] for one in self._of_night if one in self._channels}
-        self._of_night[scope] = found
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class _NightFigures:
-    night_id: str | None
-    as_of: datetime | None
-    headlines: tuple[Headline, ...]
-    rules: dict[str, RuleName]
+    async def _end_those_without_key(self) -> None:
+        viewers: dict[tuple[str | None, str | None], list[_Viewer]] = {}
+        for channel in self._channels.values():
+            for viewer in channel.viewers:
+                viewers.setdefault(viewer.credential, []).append(viewer)
+        groups = list(viewers.values())
+        for group in await self._patiently(lambda: [one for one in groups if not _is_known(one[0])]):
+            for viewer in group:
+                viewer.end()
 
 
-def live_figures(state: Any, scope: Scope, night: _NightFigures) -> dict[str, Any]:
-    """What a viewer sees at once: which night, is it fresh, is it up, today so far, what is open."""
-    is_stale = night.as_of is None or state.now() - night.as_of > STALE_AFTER
-    return {
-        "night": night.night_id,
-        "as_of": night.as_of,
-        "is_stale": is_stale,
-        "freshness": freshness(night.as_of, STALE_AFTER // timedelta(hours=1) if is_stale else None),
-        "health": _health(state),
-        "headlines": [
-            {
-                "key": one.key,
-                "label": one.label,
-                "unit": one.unit,
-                "value": one.value,
-                "text": figure(one.value, one.unit),
-            }
-            for one in night.headlines
-        ],
-        "open_alerts": _open_alerts(state, scope, night.rules),
-    }
-
-
-def _health(state: Any) -> dict[str, Any]:
+def _is_known(viewer: _Viewer) -> bool:
+    """Whether the key is good, and still opens what is looked at; not when that cannot be known."""
     try:
-        found = health_now(state)
+        caller = known_by(viewer.connection)
     except AlmanacError:
-        return {"overall": str(Overall.unknown), "components": []}
-    return {
-        "overall": str(found.overall),
-        "components": [
-            {
-                "name": one.name,
-                "status": str(one.verdict),
-                "latency_ms": one.latency_ms,
-                "checked_at": one.checked_at,
-            }
-            for one in found.components
-        ],
-    }
+        return False
+    return caller is not None and caller.scope == viewer.scope
 
 
-def _open_alerts(state: Any, scope: Scope, rules: dict[str, RuleName]) -> dict[str, int] | None:
-    """Open incidents by severity; None when that cannot be known."""
-    try:
-        rows = incidents_of(state.store(), scope, rules, also_resolved=False, limit=_MOST_INCIDENTS)
-    except AlmanacError:
-        return None
-    counts = Counter(row.severity for row in rows)
-    return {severity: counts[severity] for severity in SEVERITIES}
+async def _in_thread(work: Callable[[], T]) -> T:
+    """What `work` returns, out of a thread that nothing waits for when the service ends."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: Exception | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(result)  # type: ignore[arg-type]
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except Exception as error:
+            failure = error
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=run, name="almanac live", daemon=True).start()
+    return await done
 
 
 # --- the two ways to look -----------------------------------------------------------------------------------
 
 
+class _EventStream(StreamingResponse):
+    """Server-sent events; the seat is taken here and not before, so that none is lost."""
+
+    def __init__(self, hub: LiveHub, request: Request, scope: Scope) -> None:
+        self._hub, self._request, self._scope = hub, request, scope
+        super().__init__(
+            (),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        try:
+            with self._hub.seat(self._request, self._scope) as viewer:
+                self.body_iterator = _events(self._hub, viewer)
+                await super().__call__(scope, receive, send)
+        except NotNow as error:
+            await _refusal(error)(scope, receive, send)
+
+
+async def _events(hub: LiveHub, viewer: _Viewer) -> AsyncIterator[bytes]:
+    async for payload in hub.updates(viewer):
+        if payload is None:
+            yield b": still here\n\n"
+        else:
+            yield format_sse_event(data_str=payload.decode(), event="update", retry=RETRY_MILLISECONDS)
+
+
+def _refusal(error: ApiError) -> Response:
+    headers = {"Cache-Control": "no-store", **(error.headers or {})}
+    return JSONResponse({"detail": error.detail}, status_code=error.status, headers=headers)
+
+
 @router.get("/api/live", response_class=StreamingResponse, responses=OF_ANY)
 async def live(request: Request, caller: SignedIn) -> Response:
     """The live figures as server-sent events: one at once, then one for every change."""
-    hub: LiveHub = request.app.state.live
-    hub.require_room()
-    return StreamingResponse(
-        _events(hub, request, caller),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
-
-
-async def _events(hub: LiveHub, request: Request, caller: Caller) -> AsyncIterator[bytes]:
-    with suppress(NotNow):
-        async for payload in hub.updates(request, caller.scope):
-            if payload is None:
-                yield b": still here\n\n"
-            else:
-                yield format_sse_event(data_str=payload.decode(), event="update", retry=RETRY_MILLISECONDS)
+    return _EventStream(request.app.state.live, request, caller.scope)
 
 
 @router.websocket("/ws/monitoring")
@@ -260,26 +281,30 @@ async def monitoring(socket: WebSocket) -> None:
     hub: LiveHub = socket.app.state.live
     try:
         caller = await run_in_threadpool(caller_of_socket, socket)
-        hub.require_room()
+        with hub.seat(socket, caller.scope) as viewer:
+            await socket.accept()
+            await _talk(hub, socket, viewer)
     except ApiError as error:
-        await socket.send_denial_response(
-            JSONResponse({"detail": error.detail}, status_code=error.status, headers=error.headers)
-        )
-        return
-    await socket.accept()
-    sending = asyncio.create_task(_send_all(hub, socket, caller))
-    hearing = asyncio.create_task(_hear(socket))
-    _, rest = await asyncio.wait((sending, hearing), return_when=asyncio.FIRST_COMPLETED)
-    for task in rest:
-        task.cancel()
-    await asyncio.gather(sending, hearing, return_exceptions=True)
-    with suppress(RuntimeError):
-        await socket.close(code=1008)  # the key is no longer good; a viewer that went is not told
+        await socket.send_denial_response(_refusal(error))
 
 
-async def _send_all(hub: LiveHub, socket: WebSocket, caller: Caller) -> None:
-    with suppress(WebSocketDisconnect, NotNow):
-        async for payload in hub.updates(socket, caller.scope):
+async def _talk(hub: LiveHub, socket: WebSocket, viewer: _Viewer) -> None:
+    """Until the viewer goes, or may not look any more."""
+    tasks = [asyncio.create_task(_send_all(hub, socket, viewer)), asyncio.create_task(_hear(socket))]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    with suppress(RuntimeError, WebSocketDisconnect):
+        # the key is no longer good, or the service ends; a viewer that went is not told
+        await socket.close(code=1008 if not hub.is_over else 1012)
+
+
+async def _send_all(hub: LiveHub, socket: WebSocket, viewer: _Viewer) -> None:
+    with suppress(WebSocketDisconnect):
+        async for payload in hub.updates(viewer):
             # uvicorn's own pings keep a silent line alive
             if payload is not None:
                 await socket.send_text(payload.decode())
@@ -287,6 +312,5 @@ async def _send_all(hub: LiveHub, socket: WebSocket, caller: Caller) -> None:
 
 async def _hear(socket: WebSocket) -> None:
     """Until the viewer goes; what it says is let fall."""
-    with suppress(WebSocketDisconnect):
-        while True:
-            await socket.receive_text()
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass

@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -36,6 +36,13 @@ STATEMENT_SECONDS = 15
 
 class Unavailable(AlmanacError):
     """Nothing is published, or it cannot be read now."""
+
+
+class NothingPublished(Unavailable):
+    """The first night has not run."""
+
+    def __init__(self) -> None:
+        super().__init__("Nothing is published yet; the first night has not run.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +99,16 @@ class PublishedNights(Protocol):
         """A context in which one Night is open. Raises Unavailable."""
         ...
 
+    def current(self) -> NightName | None:
+        """The newest night, None before the first; cheap enough to ask every second. Raises Unavailable."""
+        ...
+
     def current_id(self) -> str | None:
-        """The id of the newest night, None when there is none to read; cheap enough to ask every second."""
+        """The id of the newest night, None when there is none that can be read."""
+        ...
+
+    def follow(self) -> None:
+        """Let go of a night that another one has replaced, though nobody asks; never an error."""
         ...
 
     def close(self) -> None: ...
@@ -139,11 +154,23 @@ class DuckdbNights:
         finally:
             self._release(file)
 
+    def current(self) -> NightName | None:
+        try:
+            return self._newest().name
+        except NothingPublished:
+            return None
+
     def current_id(self) -> str | None:
         try:
             return self._newest().name.id
-        except Unavailable:
+        except AlmanacError:
             return None
+
+    def follow(self) -> None:
+        # a file that is open here cannot become the next night's side file
+        with suppress(AlmanacError):
+            if self._current is not None:
+                self._newest()
 
     def close(self) -> None:
         with self._lock:
@@ -197,7 +224,7 @@ class DuckdbNights:
         try:
             found = os.stat(self._path)
         except OSError:
-            raise Unavailable("Nothing is published yet; the first night has not run.") from None
+            raise NothingPublished from None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _open(self, signature: tuple[int, int, int]) -> _OpenFile:
@@ -230,29 +257,27 @@ class PostgresNights:
 
     @contextmanager
     def reading(self) -> Iterator[Night]:
-        import psycopg
-        from psycopg_pool import PoolTimeout
-
         from flows.read_postgres import PostgresReader
-        from flows.warehouse_postgres import connection_parameters, place
 
-        where = place(connection_parameters(self._settings))
-        try:
-            with self._opened().connection(timeout=POOL_WAIT_SECONDS) as connection:
-                name = self._begin(connection)
-                # not PostgresReader.close: the connection is the pool's
-                yield Night(name, PostgresReader(connection, where))
-        except (psycopg.OperationalError, PoolTimeout) as error:
-            raise Unavailable(
-                f"The warehouse {where} cannot be read now ({type(error).__name__})."
-            ) from error
+        with self._connected() as (connection, where):
+            name = self._begin(connection)
+            # not PostgresReader.close: the connection is the pool's
+            yield Night(name, PostgresReader(connection, where))
+
+    def current(self) -> NightName | None:
+        with self._connected() as (connection, _):
+            # waits for no publication, since it uses none of the views
+            return self._published(connection)
 
     def current_id(self) -> str | None:
         try:
-            with self.reading() as night:
-                return str(night.id)
+            found = self.current()
         except AlmanacError:
             return None
+        return None if found is None else found.id
+
+    def follow(self) -> None:
+        """Nothing is held between two requests."""
 
     def close(self) -> None:
         with self._lock:
@@ -269,17 +294,44 @@ class PostgresNights:
 
         try:
             connection.execute("select 1 from marts.dim_dates limit 1")
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            raise NothingPublished from None
+        name = self._published(connection)
+        if name is None:
+            raise NothingPublished
+        if self._settings.warehouse_readers is not None:
+            # what readers may see, and no more
+            connection.execute("select set_config('role', %s, true)", [self._settings.warehouse_readers])
+        return name
+
+    def _published(self, connection: Any) -> NightName | None:
+        """What is published, by the transaction's own sight; None before the first night."""
+        import psycopg
+
+        try:
             row = connection.execute(
                 f"select {_COVERAGE} from ops.generations where is_published".encode()
             ).fetchone()
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-            row = None
-        if row is None:
-            raise Unavailable("Nothing is published yet; the first night has not run.")
-        if self._settings.warehouse_readers is not None:
-            # what readers may see, and no more
-            connection.execute("select set_config('role', %s, true)", [self._settings.warehouse_readers])
-        return NightName.of(*row)
+            return None
+        return None if row is None else NightName.of(*row)
+
+    @contextmanager
+    def _connected(self) -> Iterator[tuple[Any, str]]:
+        """A connection of the pool in a transaction, and where it leads; Unavailable when there is none."""
+        import psycopg
+        from psycopg_pool import PoolTimeout
+
+        from flows.warehouse_postgres import connection_parameters, place
+
+        where = place(connection_parameters(self._settings))
+        try:
+            with self._opened().connection(timeout=POOL_WAIT_SECONDS) as connection:
+                yield connection, where
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise Unavailable(
+                f"The warehouse {where} cannot be read now ({type(error).__name__})."
+            ) from error
 
     def _opened(self) -> ConnectionPool[Any]:
         from psycopg_pool import ConnectionPool

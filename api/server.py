@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from collections.abc import Callable
 from datetime import datetime
@@ -21,6 +22,10 @@ GRACE_SECONDS = 5
 _LARGEST_MESSAGE = 4096
 # Open connections, live ones included.
 _MOST_CONNECTIONS = 2000
+# Open files besides: the night, stores, logs.
+_OTHER_FILES = 100
+# Seconds for which the other end may take nothing of what was sent to it.
+_DEAF_SECONDS = 30
 
 
 def run_service(
@@ -36,29 +41,63 @@ def run_service(
     Raises AlmanacError when the address cannot be had.
     """
     try:
-        listening = socket.create_server((host, port), family=_family(host), backlog=512)
+        listening = _listen(host, port)
     except OSError as error:
         raise AlmanacError(
             f"{host}:{port} cannot be listened to: {error.strerror}. Give another --port, or --host."
         ) from None
+    _allow_open_files()
     with listening:
         bound = listening.getsockname()
         say(f"http://{f'[{bound[0]}]' if ':' in bound[0] else bound[0]}:{bound[1]}")
-        server = uvicorn.Server(
+        app = create_app(settings, now=now)
+        server = _Server(
             uvicorn.Config(
-                create_app(settings, now=now),
+                app,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
                 ws_max_size=_LARGEST_MESSAGE,
+                # messages are small, and its memory is a viewer's largest part
+                ws_per_message_deflate=False,
                 limit_concurrency=_MOST_CONNECTIONS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
                 # of a proxy on this machine: who asks, and whether by HTTPS
                 proxy_headers=True,
                 forwarded_allow_ips="127.0.0.1,::1",
-            )
+            ),
+            before_end=app.state.live.end,
         )
         server.run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Lets go of live viewers when it is told to end: it waits for open answers before it tells the app."""
+
+    def __init__(self, config: uvicorn.Config, *, before_end: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._before_end = before_end
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._before_end()
+        await super().shutdown(sockets)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listening = socket.create_server((host, port), family=_family(host), backlog=512)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # accepted connections inherit it: whoever reads nothing, or vanished, gives up the place
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAF_SECONDS * 1000)
+    return listening
+
+
+def _allow_open_files() -> None:
+    """As many as there may be connections, where the system's usual 1024 are fewer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _family(host: str) -> socket.AddressFamily:

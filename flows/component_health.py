@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -62,7 +63,14 @@ class PlatformHealth:
 
 def read_health(store: OpsStore, probes: Probes | None, *, now: datetime) -> PlatformHealth:
     """The components of the probes file, or those that were ever probed where there is none."""
-    seen = {result.component: (at, result, seconds) for at, result, seconds in latest(store, now)}
+    return health_by(latest(store, now), probes, now=now)
+
+
+def health_by(
+    newest: Iterable[tuple[datetime, ProbeResult, int]], probes: Probes | None, *, now: datetime
+) -> PlatformHealth:
+    """The same by what `flows.probe_records.latest` found, which may have been a while ago."""
+    seen = {result.component: (at, result, seconds) for at, result, seconds in newest}
     kinds = {} if probes is None else {one.name: one for one in probes.components}
     components = []
     for name in kinds or sorted(seen):

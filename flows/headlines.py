@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -44,9 +45,17 @@ class Headline:
 
 def read_headlines(reader: Reader, scope: Scope) -> tuple[Headline, ...]:
     """The headlines of a scope as of the published night; empty when nothing is published of today."""
-    if scope == PLATFORM:
-        return _of_platform(reader)
-    return _of_tenant(reader, scope)
+    return read_headlines_of(reader, [scope])[scope]
+
+
+def read_headlines_of(reader: Reader, scopes: Collection[Scope]) -> dict[Scope, tuple[Headline, ...]]:
+    """The same of many scopes: one query for each kind of them."""
+    found = {PLATFORM: _of_platform(reader)} if PLATFORM in scopes else {}
+    for kind in ("organization", "team"):
+        idents = [scope.id for scope in scopes if scope.kind == kind]
+        if idents:
+            found |= _of_tenants(reader, kind, idents)
+    return found
 
 
 def _of_platform(reader: Reader) -> tuple[Headline, ...]:
@@ -61,22 +70,27 @@ def _of_platform(reader: Reader) -> tuple[Headline, ...]:
     )
 
 
-def _of_tenant(reader: Reader, scope: Scope) -> tuple[Headline, ...]:
-    wanted = _OF_A_TEAM if scope.kind == "team" else _HEADLINES
+def _of_tenants(reader: Reader, kind: str, idents: list[str]) -> dict[Scope, tuple[Headline, ...]]:
+    wanted = _OF_A_TEAM if kind == "team" else _HEADLINES
     columns = ", ".join(f"usage.{key}" for key, *_ in wanted)
-    row = reader.execute(
+    rows = reader.execute(
         f"""
-        select usage.{scope.kind}_id, {columns}
+        select usage.{kind}_id, {columns}
         from warehouse.marts.monitoring_dashboard as today
-        left join warehouse.marts.{scope.kind}_usage_daily as usage
-            on usage.period_start_date = today.calendar_date and usage.{scope.kind}_id = ?
+        left join warehouse.marts.{kind}_usage_daily as usage
+            on usage.period_start_date = today.calendar_date and usage.{kind}_id = any(?)
         """,
-        [scope.id],
-    ).fetchone()
-    if row is None:
-        return ()
-    is_silent, values = row[0] is None, row[1:]
-    return tuple(
-        Headline(key, label, unit, 0 if is_silent and key in _SUMS else value)
-        for (key, label, unit), value in zip(wanted, values, strict=True)
-    )
+        [idents],
+    ).fetchall()
+    if not rows:
+        return {Scope(kind, ident): () for ident in idents}
+    # without activity today there is the day alone
+    by_ident = {row[0]: row[1:] for row in rows if row[0] is not None}
+    silent = tuple(0 if key in _SUMS else None for key, *_ in wanted)
+    return {
+        Scope(kind, ident): tuple(
+            Headline(key, label, unit, value)
+            for (key, label, unit), value in zip(wanted, by_ident.get(ident, silent), strict=True)
+        )
+        for ident in idents
+    }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Connection, Select, case, func, select
 
 from flows.alert_reader import open_rules
 from flows.alert_rules import Key, Severity
@@ -62,6 +63,39 @@ def _of_scope(scope: Scope, rules: Mapping[str, RuleName]) -> Select[Any]:
     elif scope.kind == "team":
         query = query.where(table.c.scope_kind == "team", table.c.scope_id == scope.id)
     return query
+
+
+def open_by_scope(connection: Connection, rules: Mapping[str, RuleName]) -> dict[Scope, Counter[str]]:
+    """How many of each severity are open, of the platform and of each tenant that has any.
+
+    Counted are those that `incidents_of` lists of the scope.
+    """
+    table = alerting.incidents
+    rows = connection.execute(
+        select(
+            table.c.rule,
+            table.c.severity,
+            table.c.scope_kind,
+            table.c.scope_id,
+            table.c.organization_id,
+            func.count().label("incidents"),
+        )
+        .where(table.c.resolved_at.is_(None))
+        .group_by(
+            table.c.rule, table.c.severity, table.c.scope_kind, table.c.scope_id, table.c.organization_id
+        )
+    )
+    found: defaultdict[Scope, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        concerned = [PLATFORM]
+        if row.rule in rules and rules[row.rule].for_tenants:
+            if row.scope_kind in ("organization", "team") and row.organization_id is not None:
+                concerned.append(Scope("organization", row.organization_id))
+            if row.scope_kind == "team":
+                concerned.append(Scope("team", row.scope_id))
+        for scope in concerned:
+            found[scope][row.severity] += row.incidents
+    return dict(found)
 
 
 def _listed(store: OpsStore, query: Select[Any], also_resolved: bool, limit: int) -> list[Any]:
