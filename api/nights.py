@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from flows.errors import AlmanacError
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from flows.settings import Settings
     from flows.warehouse import Reader, Rows
 
+T = TypeVar("T")
+
+# Of one night, kept for the requests that come.
+MOST_FOUND = 1000
 # What DuckDB may hold of one night, beside the pages of the file that the system keeps.
 MEMORY_LIMIT = "1GB"
 # Connections to PostgreSQL, and seconds that a request waits for one.
@@ -60,6 +64,23 @@ class NightName:
         return cls(f"{as_of:%Y%m%dT%H%M%SZ}-{digest}", as_of, zone)
 
 
+class Found:
+    """What requests have read of one night that others will ask for again, in bounded number."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Any, ...], Any] = {}
+
+    def once(self, key: tuple[Any, ...], read: Callable[[], T]) -> T:
+        """What was found before, else what `read` finds; None is asked for again."""
+        if key in self._found:
+            kept: T = self._found[key]
+            return kept
+        found = read()
+        if found is not None and len(self._found) < MOST_FOUND:
+            self._found[key] = found
+        return found
+
+
 _COVERAGE = "landing_number, as_of, reporting_timezone, models_fingerprint"
 
 
@@ -69,11 +90,12 @@ class Night:
     Tables are named in full (`warehouse.marts.team_usage_daily`), parameters are written as `?`.
     """
 
-    def __init__(self, name: NightName, reader: Reader) -> None:
+    def __init__(self, name: NightName, reader: Reader, found: Found) -> None:
         self.id = name.id
         self.as_of = name.as_of
         self.reporting_timezone = name.reporting_timezone
         self._reader = reader
+        self.once = found.once
 
     def execute(self, query: str, parameters: list[Any] | None = None, /) -> Rows:
         return self._reader.execute(query, parameters or [])
@@ -129,6 +151,7 @@ class _OpenFile:
     signature: tuple[int, int, int]
     connection: duckdb.DuckDBPyConnection
     name: NightName
+    found: Found = field(default_factory=Found)
     readers: int = 0
     is_retired: bool = False
 
@@ -148,7 +171,7 @@ class DuckdbNights:
         try:
             cursor = file.connection.cursor()
             try:
-                yield Night(file.name, cursor)
+                yield Night(file.name, cursor, file.found)
             finally:
                 cursor.close()
         finally:
@@ -254,6 +277,7 @@ class PostgresNights:
         self._settings = settings
         self._pool: ConnectionPool[Any] | None = None
         self._lock = threading.Lock()
+        self._found: tuple[str, Found] = ("", Found())
 
     @contextmanager
     def reading(self) -> Iterator[Night]:
@@ -262,7 +286,7 @@ class PostgresNights:
         with self._connected() as (connection, where):
             name = self._begin(connection)
             # not PostgresReader.close: the connection is the pool's
-            yield Night(name, PostgresReader(connection, where))
+            yield Night(name, PostgresReader(connection, where), self._found_of(name))
 
     def current(self) -> NightName | None:
         with self._connected() as (connection, _):
@@ -303,6 +327,13 @@ class PostgresNights:
             # what readers may see, and no more
             connection.execute("select set_config('role', %s, true)", [self._settings.warehouse_readers])
         return name
+
+    def _found_of(self, name: NightName) -> Found:
+        night_id, found = self._found
+        if night_id != name.id:
+            found = Found()
+            self._found = (name.id, found)
+        return found
 
     def _published(self, connection: Any) -> NightName | None:
         """What is published, by the transaction's own sight; None before the first night."""

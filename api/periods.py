@@ -64,9 +64,12 @@ def parse_period(text: str) -> AskedPeriod:
 
 def require_published(night: Night, period: AskedPeriod) -> dict[str, Any]:
     """The platform's row of the period, which every published period has; NotFound says which there are."""
-    row = night.row(
-        f"select * from warehouse.marts.platform_usage_{period.grain} where period_start_date = ?",
-        [period.start_date],
+    row = night.once(
+        ("platform_usage", period.grain, period.start_date),
+        lambda: night.row(
+            f"select * from warehouse.marts.platform_usage_{period.grain} where period_start_date = ?",
+            [period.start_date],
+        ),
     )
     if row is None:
         span = night.row(

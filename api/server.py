@@ -85,8 +85,10 @@ class _Server(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     listening = socket.create_server((host, port), family=_family(host), backlog=512)
+    # accepted connections inherit both. An answer is two packets: the second must not wait for a delayed ACK
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # accepted connections inherit it: whoever reads nothing, or vanished, gives up the place
+        # whoever reads nothing, or vanished, gives up the place
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAF_SECONDS * 1000)
     return listening
 
