@@ -1,7 +1,7 @@
 # Everything runs in .venv, which the first target that needs it makes.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test benchmark checks campaign engines backfills reviews lint format lock clean
+.PHONY: help setup tools demo test benchmark checks load campaign engines backfills reviews lint format lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -26,6 +26,9 @@ benchmark: setup ## what a night costs beside its peers: make benchmark SIZES=1,
 
 checks: setup ## what a check of the alerts costs with 20 million calls: make checks FOLDER=/tmp/checks (7 GB, made once)
 	.venv/bin/python -m benchmarks.alerts_check --folder $(or $(FOLDER),/tmp/almanac-checks)
+
+load: setup ## ask the API 200 times a second, 500 live viewers beside: make load FOLDER=/tmp/load (300 MB, made once)
+	.venv/bin/python -m benchmarks.api_load --folder $(or $(FOLDER),/tmp/almanac-load)
 
 reviews: tools ## draw 300 team reviews, beside Chromium printing the same pages: make reviews REVIEWS=300
 	.venv/bin/python -m benchmarks.reviews --reviews $(or $(REVIEWS),300)
