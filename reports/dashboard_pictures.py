@@ -11,8 +11,12 @@ from markupsafe import Markup
 
 from reports import charts, formats, pictures
 from reports.dashboard_figures import DailyAvailability, Dashboard, Day, PeriodFigures
-from reports.formats import safe_label
+from reports.formats import component_name, safe_label
 from reports.review import Kpi, PartRow, UptimeRow
+
+
+# Units of a chart that a third of a page is wide: its letters are then of the size of notes.
+_WIDE = 330.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ def draw(page: Dashboard, *, dates: str) -> DashboardPictures:
     before = formats.short_period(verdict.previous_period_start_date, kind)
     return DashboardPictures(
         sparklines={kpi.metric: pictures.spark(kpi, kind) for kpi in figures.kpis},
-        trends={kpi.metric: pictures.process(kpi, kind) for kpi in charted(figures)},
+        trends={kpi.metric: pictures.process(kpi, kind, width=_WIDE) for kpi in charted(figures)},
         uptime=_uptime(figures.uptime, figures.availability),
         daily=_daily(page.days, dates),
         models=pictures.cost_bars(
@@ -86,7 +90,7 @@ def _uptime(rows: Sequence[UptimeRow], availability: Sequence[DailyAvailability]
     return {
         row.component: charts.sparkline(
             f"uptime-{row.component}",
-            f"{safe_label(row.component)}: availability of the last {len(days[row.component])} days",
+            f"{component_name(row.component)}: availability of the last {len(days[row.component])} days",
             f"{formats.availability(row.availability)} in the period.",
             days[row.component],
             lower=row.objective,

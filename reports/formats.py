@@ -311,6 +311,15 @@ def words(value: str | None, missing: str = MISSING) -> str:
     return missing if value is None else safe_label(value.replace("_", " "))
 
 
+_SPELLED = {"api": "API", "saas": "SaaS", "litellm": "LiteLLM", "llm": "LLM", "ui": "UI"}
+
+
+def component_name(value: str) -> str:
+    """What is probed, as people write it: `litellm_proxy` is LiteLLM proxy."""
+    parts = [_SPELLED.get(part, part) for part in words(value).split()]
+    return " ".join([parts[0] if parts[0] in _SPELLED.values() else parts[0].capitalize(), *parts[1:]])
+
+
 _COUNTS = ("count", "credits")
 _UNITS: dict[str, Callable[[Number | None], str]] = {
     "count": count,
@@ -361,5 +370,6 @@ FILTERS = {
         short_week,
         safe_label,
         words,
+        component_name,
     )
 }

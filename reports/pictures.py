@@ -94,7 +94,7 @@ def charted(kpis: Iterable[Kpi], scope_kind: str) -> tuple[Kpi, ...]:
     )
 
 
-def process(kpi: Kpi, review_kind: str) -> Markup:
+def process(kpi: Kpi, review_kind: str, *, width: float = 240.0) -> Markup:
     """The process behaviour chart of one metric."""
     return charts.process_chart(
         f"process-{kpi.metric}",
@@ -108,6 +108,7 @@ def process(kpi: Kpi, review_kind: str) -> Markup:
         tone=kpi.tone,
         is_signal=kpi.signal_position is not None,
         figure=partial(formats.short_figure, unit=kpi.unit),
+        width=width,
     )
 
 

@@ -68,12 +68,13 @@ def process_chart(
     tone: str = "none",
     is_signal: bool = False,
     figure: Callable[[Decimal], str],
+    width: float = 240.0,
 ) -> Markup:
     """A process behaviour chart: weeks, mean, natural limits as a band, the lines labelled at the right.
 
     A missing week is a gap with a ring on the ground.
     """
-    width, height, left, right, top, bottom = 240.0, 132.0, 7.0, 188.0, 8.0, 112.0
+    height, left, right, top, bottom = 132.0, 7.0, width - 52, 8.0, 112.0
     series = [real(value) for value in values]
     low, mid, high = real(lower), real(mean), real(upper)
     y = domain([*series, low, high], bottom, top)
