@@ -7,16 +7,15 @@ holds the published views, so that no publication comes between two of its queri
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from flows.errors import AlmanacError
+from flows.night_name import NightName
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,21 +46,6 @@ class NothingPublished(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("Nothing is published yet; the first night has not run.")
-
-
-@dataclass(frozen=True, slots=True)
-class NightName:
-    """Which night it is. `as_of` is naive UTC; `id` differs whenever anything published may differ."""
-
-    id: str
-    as_of: datetime
-    reporting_timezone: str
-
-    @classmethod
-    def of(cls, landing_number: int, as_of: datetime, zone: str, models_fingerprint: str) -> NightName:
-        said = f"{landing_number} {as_of.isoformat()} {zone} {models_fingerprint}"
-        digest = hashlib.sha256(said.encode()).hexdigest()[:8]
-        return cls(f"{as_of:%Y%m%dT%H%M%SZ}-{digest}", as_of, zone)
 
 
 class Found:

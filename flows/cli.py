@@ -356,6 +356,8 @@ def _last_landing(settings: Settings) -> datetime | None:
 def _tell_what_the_demo_made(settings: Settings) -> None:
     command = "almanac" if context.data_dir is None else f"almanac --data-dir {settings.data_dir}"
     typer.echo(f"Warehouse   {settings.warehouse_path}")
+    for path in sorted(settings.dashboard_dir.glob("index.html")):
+        typer.echo(f"Dashboard   {path}")
     for path in sorted(settings.reviews_dir.rglob("*.pdf")):
         typer.echo(f"Review      {path} (.html)")
     for path in sorted(settings.outbox_dir.rglob("*.eml")):

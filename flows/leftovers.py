@@ -32,6 +32,6 @@ def _leftovers(settings: Settings, *, builds: bool) -> Iterator[Path]:
         yield landing.with_name(landing.name + ending)
     if builds and not settings.build_dir.is_symlink() and settings.build_dir.is_dir():
         yield from (path for path in settings.build_dir.iterdir() if path != settings.previous_path)
-    for path in settings.reviews_dir.glob("*/*/.*"):
+    for path in (*settings.reviews_dir.glob("*/*/.*"), *settings.dashboard_dir.glob(".*.html.*")):
         if _HALF_WRITTEN_REVIEW.fullmatch(path.name):
             yield path

@@ -1,4 +1,4 @@
-"""The main job, step by step: land, build, audit, publish, issue due reviews, ask the alerts, send all.
+"""The main job, step by step: land, build, audit, publish, ask the alerts, issue due reviews, send all.
 
 The steps are written down once, in `STEPS`: the plain command calls them one after the other, the Prefect
 flow makes a task of each. A step reads what it needs from the `Night` and leaves there what it did.
@@ -31,6 +31,7 @@ from flows.review_run import ReviewReport, hold_due, issue_due, send_outbox
 from flows.run_ledger import ClaimedRun
 from flows.settings import Settings
 from flows.source_location import SourceLocation, parse_source
+from flows.static_dashboard import Copies, write_copies
 from flows.warehouse import open_warehouse
 
 
@@ -56,6 +57,7 @@ class Night:
     findings: tuple[tuple[str, int], ...] = ()
     reviews: ReviewReport = field(default_factory=ReviewReport)
     alerts: CheckReport | None = None
+    dashboard: Copies = field(default_factory=Copies)
     # why the alerts could not be looked at, if they could not
     alert_trouble: AlmanacError | None = None
 
@@ -79,6 +81,7 @@ class NightlyReport:
     reviews: ReviewReport
     alerts: CheckReport
     new_days: tuple[date, ...] = ()
+    dashboard: Copies = field(default_factory=Copies)
 
     def __str__(self) -> str:
         rows = sum(table.rows_landed for table in self.landed.tables)
@@ -96,6 +99,7 @@ class NightlyReport:
         lines += [f"finding    {rule}: {rows:,} rows (audit_findings)" for rule, rows in self.findings]
         lines += self.reviews.lines()
         lines += self.alerts.lines()
+        lines += self.dashboard.lines()
         return "\n".join(lines)
 
 
@@ -179,6 +183,11 @@ def alert_step(night: Night) -> None:
         night.alert_trouble = error
 
 
+def dashboard_step(night: Night) -> None:
+    """Write the copy of the dashboard; what goes wrong here is told, and holds up nothing."""
+    night.dashboard = write_copies(night.settings)
+
+
 def deliver_step(night: Night) -> None:
     """Send what waits in the outbox; what cannot be sent now stays there."""
     night.reviews.delivered = send_outbox(night.settings)
@@ -195,6 +204,8 @@ STEPS = (
     # before the reviews, which tell what the alerts of their period were
     Step("alert", alert_step),
     Step("review", review_step),
+    # after the alerts, which it shows; before the mails, whose readers may look at it
+    Step("dashboard", dashboard_step),
     Step("deliver", deliver_step),
 )
 
@@ -235,6 +246,7 @@ def run_night(night: Night, perform: Callable[[Step, Night], None] = _directly) 
         night.reviews,
         night.alerts,
         night.new_days,
+        night.dashboard,
     )
 
 

@@ -5,10 +5,8 @@ Editions, mails and the archive are flows.review_issue's.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +20,7 @@ from flows.review_documents import HTML, PARTS, PDF, Document, Documents, Order,
 from flows.review_reader import Source, query, read_reviews
 from flows.review_scopes import Kind, Period, Scope, parse_scope
 from flows.warehouse import Reader, open_warehouse
+from flows.whole_files import write_whole
 
 if TYPE_CHECKING:
     from flows.alert_recap import Recap
@@ -64,7 +63,7 @@ def render(
 
     Raises AlmanacError when any cannot be rendered whole, after the others are.
     """
-    with contextlib.closing(open_warehouse(settings)) as connection:
+    with closing(open_warehouse(settings)) as connection:
         recap = recap_of(settings, connection, kind, period)
         reviews = list(read_reviews(connection, kind, period, scopes, source_of_figures(settings), recap))
     orders = [
@@ -157,23 +156,10 @@ def write_documents(
             continue
         if file.name in (HTML, PDF):
             failpoint("review.before_html" if file.name == HTML else "review.before_pdf")
-        _write(path_of(settings, kind, period, scope, file.name), file.content)
+        write_whole(
+            path_of(settings, kind, period, scope, file.name),
+            file.content,
+            before_replace="review.before_replace",
+        )
     failpoint("review.done")
     return where
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Put a file in place whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        # mkstemp makes it the owner's alone; a review is as readable as its folder
-        os.chmod(temporary, 0o644)
-        failpoint("review.before_replace")
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise

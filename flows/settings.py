@@ -126,6 +126,11 @@ class Settings(BaseSettings):
         return self.data_dir / "reviews"
 
     @property
+    def dashboard_dir(self) -> Path:
+        """Where each night writes its copy of the dashboard."""
+        return self.data_dir / "dashboard"
+
+    @property
     def outbox_dir(self) -> Path:
         """Where the file channel writes messages."""
         return self.data_dir / "outbox"

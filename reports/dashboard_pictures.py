@@ -14,7 +14,6 @@ from reports.dashboard_figures import DailyAvailability, Dashboard, Day, PeriodF
 from reports.formats import component_name, safe_label
 from reports.review import Kpi, PartRow, UptimeRow
 
-
 # Units of a chart that a third of a page is wide: its letters are then of the size of notes.
 _WIDE = 330.0
 
