@@ -9,8 +9,8 @@ from pathlib import Path
 
 from flows.settings import Settings
 
-# The names that flows.reviews writes under before it puts a document in place.
-_HALF_WRITTEN_REVIEW = re.compile(r"\.[\w-]+(?:\.parts)?\.(?:html|pdf|csv)\.[a-z0-9_]{8}")
+# The names that flows.whole_files writes under before it puts a document or a page in place.
+_HALF_WRITTEN = re.compile(r"\.[\w-]+(?:\.parts)?\.(?:html|pdf|csv)\.[a-z0-9_]{8}")
 
 
 def collect_leftovers(settings: Settings, *, builds: bool) -> None:
@@ -32,6 +32,6 @@ def _leftovers(settings: Settings, *, builds: bool) -> Iterator[Path]:
         yield landing.with_name(landing.name + ending)
     if builds and not settings.build_dir.is_symlink() and settings.build_dir.is_dir():
         yield from (path for path in settings.build_dir.iterdir() if path != settings.previous_path)
-    for path in (*settings.reviews_dir.glob("*/*/.*"), *settings.dashboard_dir.glob(".*.html.*")):
-        if _HALF_WRITTEN_REVIEW.fullmatch(path.name):
+    for path in (*settings.reviews_dir.glob("*/*/.*"), *settings.dashboard_dir.glob(".*")):
+        if _HALF_WRITTEN.fullmatch(path.name):
             yield path

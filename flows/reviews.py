@@ -159,7 +159,7 @@ def write_documents(
         write_whole(
             path_of(settings, kind, period, scope, file.name),
             file.content,
-            before_replace="review.before_replace",
+            before_replace=lambda: failpoint("review.before_replace"),
         )
     failpoint("review.done")
     return where

@@ -16,6 +16,7 @@ from flows.build import published_coverage
 from flows.dashboard_reader import read_dashboard
 from flows.dashboard_teams import TeamQuery
 from flows.errors import AlmanacError
+from flows.failpoints import failpoint
 from flows.night_name import NightName
 from flows.ops_store import open_ops_store
 from flows.probe_config import load_probes
@@ -71,7 +72,7 @@ def write_copies(settings: Settings) -> Copies:
                 path = settings.dashboard_dir / name
                 try:
                     page = _draw(reader, scope, files, night, store, probes)
-                    write_whole(path, page.encode(), before_replace="dashboard.before_replace")
+                    write_whole(path, page.encode(), before_replace=_passed)
                     copies.paths.append(path)
                 except Exception as error:  # no page may cost a night, whatever is wrong with it
                     copies.failures.append(f"dashboard of {scope}: {_told(error)}")
@@ -80,6 +81,10 @@ def write_copies(settings: Settings) -> Copies:
     except (AlmanacError, OSError) as error:
         copies.failures.append(f"dashboard: {_told(error)}")
     return copies
+
+
+def _passed() -> None:
+    failpoint("dashboard.before_replace")
 
 
 def file_names(reader: Reader) -> dict[Scope, str]:

@@ -119,7 +119,12 @@ def _render(template: str, *, nonce: str | None, is_live: bool, dates: str, **gi
             **given,
         )
     )
-    return re.sub(r"\n\s*\n+", "\n", html)
+    return _closed_up(html)
+
+
+def _closed_up(text: str) -> str:
+    """Text without blank lines; what has none stays as it is, and so do the hashes of style and script."""
+    return re.sub(r"\n\s*\n+", "\n", text)
 
 
 def _policy_of_a_file(style: Markup, script: Markup) -> str:
@@ -137,7 +142,7 @@ def _hash(element: Markup) -> str:
 
 @cache
 def _style(*, is_served: bool) -> Markup:
-    css = "\n".join(_themed(name) for name in STYLES)
+    css = _closed_up("\n".join(_themed(name) for name in STYLES).strip())
     return Markup(inline_css(css) if not is_served else css.replace("asset:", FONTS_PATH))
 
 
@@ -154,7 +159,8 @@ def _themed(name: str) -> str:
 @cache
 def _script(*, is_live: bool) -> Markup:
     names = ("theme", "dashboard") if is_live else ("theme",)
-    return Markup("\n".join((HERE / "scripts" / f"{name}.js").read_text(encoding="utf-8") for name in names))
+    texts = ((HERE / "scripts" / f"{name}.js").read_text(encoding="utf-8") for name in names)
+    return Markup(_closed_up("\n".join(texts).strip()))
 
 
 def font_files() -> dict[str, bytes]:

@@ -41,7 +41,8 @@ PASSINGS = {"land.table": 8, "dbt.node_done": 60, "mirror.table_copied": 6, "rev
 # variables are those of the last build of a generation.
 _NOTHING_LEFT = re.compile(
     r"(landing\.duckdb|warehouse\.duckdb|ops\.db|dbt(/.*)?|build(/(previous\.duckdb|gen_[ab]_variables\.json))?"
-    r"|reviews(/(weekly|monthly)(/2026-(W\d\d|\d\d)(/platform\.(html|pdf|(parts\.)?csv))?)?)?)"
+    r"|reviews(/(weekly|monthly)(/2026-(W\d\d|\d\d)(/platform\.(html|pdf|(parts\.)?csv))?)?)?"
+    r"|dashboard(/(index|organization-[\w-]+)\.html)?)"
 )
 # Also right, because the lease's holder only removes what is not needed to read what is committed.
 _LOGS_OF_COMMITTED = re.compile(r"(landing\.duckdb\.wal|ops\.db-(wal|shm))")

@@ -69,7 +69,7 @@ def test_every_step_has_its_failpoints(engine: type[Target]) -> None:
     assert len(names) >= 25
     assert set(engine.scene_of) <= set(names)
     steps = {name.partition(".")[0] for name in names}
-    assert steps >= {"land", "build", "dbt", "audit", "publish", "review", "ledger"}
+    assert steps >= {"land", "build", "dbt", "audit", "publish", "review", "dashboard", "ledger"}
 
 
 @pytest.mark.parametrize("points", KILLED_IN_A_ROW.values(), ids=KILLED_IN_A_ROW)

@@ -112,7 +112,7 @@ def test_a_night_is_completed_with_its_steps_its_page_and_its_numbers(
     assert (run["state_type"], run["state_name"]) == ("COMPLETED", "Completed"), run["state"]["message"]
     assert "checks hold" in run["state"]["message"]
     assert prefect.tasks(run) == dict.fromkeys(
-        ("land", "build", "audit", "publish", "review", "alert", "deliver"), "Completed"
+        ("land", "build", "audit", "publish", "review", "alert", "dashboard", "deliver"), "Completed"
     )
     page = prefect.artifacts(run)["nightly"]
     for words in ("as of 2026-08-03", "llm_calls", "checks hold", "days", str(platform.data_dir)):

@@ -27,6 +27,7 @@ LEFT = (
     "build/20261122T020000-76/audited",
     "reviews/weekly/2026-W47/.platform.pdf.x_4k2mz9",
     "reviews/weekly/2026-W47/.platform.html.abcdefgh",
+    "dashboard/.index.html.abcdefgh",
 )
 KEPT = (
     "landing.duckdb",
@@ -35,6 +36,7 @@ KEPT = (
     "ops.db",
     "build/previous.duckdb",
     "reviews/weekly/2026-W47/platform.pdf",
+    "dashboard/index.html",
     "reviews/weekly/2026-W47/.gitkeep",
     "reviews/weekly/2026-W47/.platform.pdf.swp",
     "notes/.platform.pdf.abcdefgh",
