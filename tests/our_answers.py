@@ -1,6 +1,6 @@
 """Our answers to the requests whose answers of the platform are recorded, in the shape of its JSON.
 
-One function for each endpoint, reading the published marts. What the API answers itself may take its place.
+One function for each endpoint, reading the published marts; `api_paths` has those that our API answers too.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from typing import Any
+from urllib.parse import quote
 
 from tests.published import Published
 
@@ -327,3 +328,18 @@ READERS: dict[str, Callable[..., Any]] = {
     "dashboard": dashboard,
     "teams": teams,
 }
+
+
+def api_paths(endpoint: str, arguments: tuple[str, ...]) -> str | None:
+    """What to ask our own API; None where only the platform has such an endpoint."""
+    ident = quote(arguments[0], safe="") if arguments else ""
+    match endpoint, arguments:
+        case "team usage", (_, period):
+            return f"/api/teams/{ident}/usage?period={period}"
+        case "organization usage", (_, period):
+            return f"/api/organizations/{ident}/usage?period={period}"
+        case "balance", _:
+            return f"/api/credits/teams/{ident}/balance"
+        case "transactions", _:
+            return f"/api/credits/teams/{ident}/transactions?limit=10000"
+    return None

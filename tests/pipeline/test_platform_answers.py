@@ -6,13 +6,21 @@ there to ours. Here both ends are held: the recorded answer on the one side, the
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
+from api.app import create_app
+from flows.key_records import create_key
+from flows.ops_store import open_ops_store
+from flows.review_scopes import PLATFORM
 from tests.oracle.answers_page import PAGE, with_tables
 from tests.oracle.platform_answers import Path
 from tests.oracle.platform_causes import NULLS, REASONS, Explained, added_up_in_binary
@@ -29,8 +37,8 @@ from tests.oracle.recorded_answers import (
     texts,
     unknowns,
 )
-from tests.our_answers import READERS
-from tests.published import TAPE, Published
+from tests.our_answers import READERS, api_paths
+from tests.published import TAPE, TAPE_AS_OF, Published
 
 # words that we have otherwise, or not at all
 STATUS_IS_LOWER_CASE = "status"
@@ -55,8 +63,44 @@ def recorded(platform: Platform) -> list[Recorded]:
     return list(recorded_answers(platform, TAPE))
 
 
-def ours(published: Published, answer: Recorded) -> Any:
-    return READERS[answer.endpoint](published, *answer.arguments)
+@pytest.fixture(scope="module")
+def from_api(
+    published: Published, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Any]]:
+    """The body that our API answers, with an operator's key."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copy(published.settings.warehouse_path, folder)
+    settings = published.settings.model_copy(
+        update={"data_dir": folder, "api_requests_per_minute": 1_000_000}
+    )
+    key = create_key(
+        open_ops_store(settings),
+        scope=PLATFORM,
+        name="answers",
+        created_by="test",
+        expires_at=None,
+        now=TAPE_AS_OF,
+    )
+    with TestClient(create_app(settings, now=lambda: TAPE_AS_OF)) as client:
+
+        def get(path: str) -> Any:
+            response = client.get(path, headers={"Authorization": f"Bearer {key}"})
+            assert response.status_code == 200, f"{path}: {response.text}"
+            return json.loads(response.text, parse_float=Decimal)
+
+        yield get
+
+
+@pytest.fixture(params=["marts", "api"])
+def ours(request: pytest.FixtureRequest, published: Published) -> Callable[[Recorded], Any]:
+    """Our answer to a request: read from the marts, and what the API says where it has the endpoint."""
+    get = request.getfixturevalue("from_api") if request.param == "api" else None
+
+    def answer_of(answer: Recorded) -> Any:
+        path = api_paths(answer.endpoint, answer.arguments) if get else None
+        return get(path) if get and path else READERS[answer.endpoint](published, *answer.arguments)
+
+    return answer_of
 
 
 def shown(amount: Fraction) -> str:
@@ -77,7 +121,9 @@ def difference(path: Path, theirs: Fraction | None, mine: Fraction | None, found
     return f"{shown(gap)} is left after {causes or 'no cause'}" if gap else ""
 
 
-def test_the_causes_explain_each_number_that_differs(published: Published, recorded: list[Recorded]) -> None:
+def test_the_causes_explain_each_number_that_differs(
+    ours: Callable[[Recorded], Any], recorded: list[Recorded]
+) -> None:
     """ours − theirs = the sum of the causes, exactly, for every number of every recorded answer."""
     wrong = []
     compared: Counter[str] = Counter()
@@ -86,7 +132,7 @@ def test_the_causes_explain_each_number_that_differs(published: Published, recor
     for answer in recorded:
         fields[answer.endpoint] |= {field(answer.endpoint, path) for path in answer.explained}
     for answer in recorded:
-        body = ours(published, answer)
+        body = ours(answer)
         mine, null = figures(body), unknowns(body)
         explained = {path for path, found in answer.explained.items() if found.theirs or found.ours}
         for path in answer.figures.keys() | explained | mine.keys():
@@ -110,12 +156,12 @@ def test_the_causes_explain_each_number_that_differs(published: Published, recor
     assert months_of_payments == 35
 
 
-def test_words_are_equal(published: Published, recorded: list[Recorded]) -> None:
+def test_words_are_equal(ours: Callable[[Recorded], Any], recorded: list[Recorded]) -> None:
     """Ids, types and reasons are as the platform has them; a status is in lower case (trap 2)."""
     compared: Counter[str] = Counter()
     wrong = []
     for answer in recorded:
-        mine = texts(ours(published, answer))
+        mine = texts(ours(answer))
         for path, word in answer.texts.items():
             name = path[-1]
             if name in WORDS_NOT_OURS or path[0] in ("access_groups", "model_groups_used"):
@@ -168,13 +214,13 @@ def test_no_figure_is_left_out(recorded: list[Recorded]) -> None:
     assert set(NOT_OURS) <= names
 
 
-def test_a_wrong_number_is_found(published: Published, recorded: list[Recorded]) -> None:
+def test_a_wrong_number_is_found(ours: Callable[[Recorded], Any], recorded: list[Recorded]) -> None:
     """A digit more or less on either side, or in a cause, is never explained away."""
     (answer,) = [
         answer for answer in recorded if (answer.endpoint, answer.arguments) == ("team usage", EXAMPLE)
     ]
     path = ("summary", "total_cost_usd")
-    theirs, mine, found = answer.figures[path], figures(ours(published, answer))[path], answer.explained[path]
+    theirs, mine, found = answer.figures[path], figures(ours(answer))[path], answer.explained[path]
     assert len(found.causes) == 5
     assert difference(path, theirs, mine, found) == ""
     digit = Fraction(1, 10**8)
