@@ -56,7 +56,9 @@
   const renew = async () => {
     const answer = await fetch(location.href, { credentials: "same-origin", cache: "no-cache" });
     if (answer.redirected || !answer.ok) throw new Error(`the page answered ${answer.status}`);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    // without the style and the script, whose nonce this page does not know
+    const text = (await answer.text()).replace(/<(style|script)\b[\s\S]*?<\/\1>/g, "");
+    const page = new DOMParser().parseFromString(text, "text/html");
     const fresh = page.querySelector("main[data-live-page]");
     const old = document.querySelector("main");
     if (!fresh) throw new Error("the page has no figures");
