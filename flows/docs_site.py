@@ -84,10 +84,10 @@ def write_docs(settings: Settings, output_dir: Path, *, progress: Progress) -> D
             raise DbtFailed(f"dbt could not compile {', '.join(broken[:5])}; no documentation is written.")
         report = _report(target_dir, output_dir / PAGE_NAME)
         page = (target_dir / "static_index.html").read_text(encoding="utf-8")
-        # where dbt worked and lies is nobody's business
-        for place in (target_dir, PROJECT_DIR):
-            page = page.replace(json.dumps(f"{place}/")[1:-1], "").replace(json.dumps(str(place)), '""')
-        _write(report.path, _closed_page(page))
+        # where dbt worked, and where the project lies, is nobody's business
+        page = page.replace(json.dumps(f"{target_dir}/")[1:-1], "")
+        page = page.replace(f'"root_path": {json.dumps(str(PROJECT_DIR))}', '"root_path": ""')
+        _write(report.path, closed_page(page))
     return report
 
 
@@ -150,8 +150,8 @@ def _artifact(path: Path) -> dict[str, Any]:
     return artifact
 
 
-def _closed_page(page: str) -> str:
-    """dbt's page, which may run its own script and reach nothing else."""
+def closed_page(page: str) -> str:
+    """dbt's page, which may run its own script and reach nothing else; DbtFailed when it has another form."""
     page = _UNFILLED.sub(r"ng-\1=", _ADDRESSES.sub("", page))
     before, opened, after = page.partition(_SCRIPT)
     script, ended, _ = after.partition(_SCRIPT_END)

@@ -6,6 +6,8 @@ import hashlib
 import http.client
 import json
 import re
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,12 +18,14 @@ import duckdb
 import pytest
 
 from flows import PROJECT_DIR
+from flows.dbt_runner import DbtFailed
 from flows.docs_server import HOST, DocsServer
-from flows.docs_site import DocsReport, write_docs
+from flows.docs_site import DocsReport, closed_page, write_docs
 from flows.errors import AlmanacError
 from flows.locking import only_writer
 from flows.progress import SilentProgress
 from flows.settings import Settings
+from tests.almanac_command import ALMANAC, environment
 from tests.published import Published
 
 PUBLIC = ("marts", "reviews", "alerts", "compat")
@@ -111,6 +115,20 @@ def test_columns_that_the_published_night_lacks_are_named(published: Published, 
     assert "almanac nightly" in str(report)
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<html><head><meta charset='utf-8'></head></html>",
+        '<meta charset="utf-8"><script src="main.js"></script>',
+        '<script defer="defer">run()</script><meta charset="utf-8">',
+        '<meta charset="utf-8"><script defer="defer">run()',
+    ],
+)
+def test_a_page_of_another_form_is_not_taken_for_closed(page: str) -> None:
+    with pytest.raises(DbtFailed, match=r"requirements\.lock"):
+        closed_page(page)
+
+
 def test_without_a_published_night_there_is_nothing_to_describe(tmp_path: Path) -> None:
     with pytest.raises(AlmanacError, match="Nothing is published"):
         write_docs(Settings(data_dir=tmp_path, source=None), tmp_path / "docs", progress=SilentProgress())
@@ -179,3 +197,27 @@ def test_nothing_can_be_sent(server: DocsServer) -> None:
 def test_a_port_in_use_is_named(server: DocsServer) -> None:
     with pytest.raises(AlmanacError, match=f"Port {server.server_port} .*--port"):
         DocsServer(server.page_path, server.server_port)
+
+
+def test_the_command_writes_the_page_shows_it_and_ends_quietly(published: Published, tmp_path: Path) -> None:
+    command = [str(ALMANAC), "-q", "--data-dir", str(published.settings.data_dir)]
+    command += ["docs", "--output", str(tmp_path), "--serve", "--port", "0"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(PYTHONPATH=str(PROJECT_DIR)),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(f"{tmp_path / 'index.html'}: ")
+        url = re.match(r"http://127\.0\.0\.1:(\d+)/ ", process.stdout.readline())
+        assert url
+        connection = http.client.HTTPConnection(HOST, int(url[1]), timeout=10)
+        connection.request("GET", "/")
+        assert connection.getresponse().read() == (tmp_path / "index.html").read_bytes()
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == ""
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
