@@ -4,8 +4,9 @@
 --
 --     psql -v ON_ERROR_STOP=1 -f docs/sql/bi_reader.sql postgresql://postgres@db.example.com/warehouse
 --
--- then give it a password with `\password almanac_bi`. Running it again does no harm. Keep the role out of
--- ALMANAC_WAREHOUSE_READERS: that one also reads schema alerts, which holds addresses of clients.
+-- then give it a password with `\password almanac_bi`. Run by the owner, it leaves large objects to the role, as to
+-- everybody. Running it again does no harm. Keep the role out of ALMANAC_WAREHOUSE_READERS: that one also reads
+-- schema alerts, which holds addresses of clients.
 -- The role sees every team, provider cost and margin: it is for operators and finance, not for tenants.
 
 begin;
@@ -46,7 +47,7 @@ begin
     execute format('grant temporary on database %I to %I', current_database(), builder);
     execute format('revoke temporary on database %I from public', current_database());
     revoke create on schema public from public;
-    -- the one thing that still lets anybody store something
+    -- what still lets anybody store something; only a superuser can take it back
     if (select rolsuper from pg_roles where rolname = current_user) then
         revoke execute on function lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) from public;
         execute format(
