@@ -9,10 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +20,7 @@ from flows.build import published_coverage
 from flows.dbt_runner import DbtFailed, run_dbt
 from flows.errors import AlmanacError
 from flows.warehouse_postgres import connection_parameters, dbt_environment
+from flows.whole_files import write_whole
 
 if TYPE_CHECKING:
     from flows.progress import Progress
@@ -173,15 +172,9 @@ def closed_page(page: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Put a file in place at once: whoever has it open never meets half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(path, text.encode(), before_replace=lambda: None)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise AlmanacError(
             f"{path} cannot be written: {error.strerror}. Name a folder that you may write to with --output."
         ) from error
