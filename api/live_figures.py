@@ -18,11 +18,11 @@ from sqlalchemy import func, select
 
 from api.alerts import read_rules
 from api.answers import encoded
-from api.nights import NightName
 from flows.alert_recap import RuleName
 from flows.component_health import PlatformHealth, health_by
 from flows.headlines import Headline, read_headlines_of
 from flows.incidents import open_by_scope
+from flows.night_name import NightName
 from flows.ops_store import alerting, probing
 from flows.probe_records import latest
 from flows.probe_results import Overall, ProbeResult
