@@ -83,7 +83,7 @@ def read_dashboard(
         credits=read_credits(reader, scope),
         alerts=read_alerts(reader, store, scope, now=now) if store else None,
         teams=(
-            read_teams(reader, scope, kind, shown.start_date, teams or TeamQuery())
+            read_teams(reader, scope, kind, shown, teams or TeamQuery())
             if kind and shown and scope.kind != "team"
             else None
         ),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from flows.own_teams import own_teams
-from flows.review_scopes import PLATFORM, Kind, Scope
+from flows.own_teams import UNASSIGNED
+from flows.review_scopes import PLATFORM, Kind, Period, Scope
 from reports.dashboard_figures import TEAM_COLUMNS, TeamRow, TeamTable
 
 if TYPE_CHECKING:
@@ -20,10 +19,60 @@ _LAST_PAGE = 1_000_000
 _ASCENDING = ("team_id", "organization_name")
 _FIRST_SORT = "client_cost_usd"
 
+# A team that moved has rows of two organizations: of a tenant's page every row is its own.
+_USAGE_OF_ORGANIZATION = """
+    select
+        coalesce(jobs.team_id, calls.team_id, credits.team_id) as team_id,
+        coalesce(jobs.job_count, 0) as job_count,
+        coalesce(jobs.failed_job_count, 0) as failed_job_count,
+        cast(
+            cast(jobs.failed_job_count as double precision) / nullif(jobs.finished_job_count, 0)
+            as numeric(18, 6)
+        ) as failure_rate,
+        coalesce(calls.call_count, 0) as call_count,
+        coalesce(calls.total_tokens, 0) as total_tokens,
+        case when calls.team_id is null then 0 else calls.client_cost_usd end as client_cost_usd,
+        calls.latency_p95_ms,
+        coalesce(credits.credits_used, 0) as credits_used
+    from (
+        select
+            team_id,
+            count(*) as job_count,
+            count(case when outcome = 'failed' then 1 end) as failed_job_count,
+            count(case when outcome in ('completed', 'failed', 'cancelled') then 1 end) as finished_job_count
+        from warehouse.marts.fct_jobs
+        where organization_id = ? and job_date >= ? and job_date < ?
+        group by team_id
+    ) as jobs
+    full join (
+        select
+            team_id,
+            count(*) as call_count,
+            cast(sum(total_tokens) as bigint) as total_tokens,
+            cast(sum(client_cost_usd) as numeric(28, 8)) as client_cost_usd,
+            cast(percentile_cont(0.95) within group (order by latency_ms) as numeric(18, 3)) as latency_p95_ms
+        from warehouse.marts.fct_llm_calls
+        where organization_id = ? and call_date >= ? and call_date < ?
+        group by team_id
+    ) as calls
+        on jobs.team_id = calls.team_id
+    full join (
+        select
+            team_id,
+            cast(
+                sum(case when movement in ('deduction', 'refund') then -credits_signed else 0 end) as bigint
+            ) as credits_used
+        from warehouse.marts.fct_credit_transactions
+        where organization_id = ? and transaction_date >= ? and transaction_date < ?
+        group by team_id
+    ) as credits
+        on coalesce(jobs.team_id, calls.team_id) = credits.team_id
+"""
+
 _TEAMS = """
     select
-        teams.team_id,
-        teams.organization_id,
+        coalesce(teams.team_id, usage.team_id) as team_id,
+        {organization} as organization_id,
         organizations.organization_name,
         coalesce(usage.job_count, 0) as job_count,
         coalesce(usage.failed_job_count, 0) as failed_job_count,
@@ -35,14 +84,14 @@ _TEAMS = """
         usage.latency_p95_ms,
         coalesce(usage.credits_used, 0) as credits_used,
         balances.credits_remaining
-    from warehouse.marts.dim_teams as teams
+    from ({teams}) as teams
+    full join ({usage}) as usage
+        on teams.team_id = usage.team_id
     left join warehouse.marts.dim_organizations as organizations
-        on teams.organization_id = organizations.organization_id
-    left join warehouse.marts.team_usage_{kind} as usage
-        on teams.team_id = usage.team_id and usage.period_start_date = ?
+        on {organization} = organizations.organization_id
     left join warehouse.marts.credit_balances as balances
         on teams.team_id = balances.team_id
-    where (usage.team_id is not null or (teams.status is not null and not teams.is_deleted))
+    where (usage.team_id is not null or not teams.is_deleted)
 """
 
 
@@ -57,19 +106,15 @@ class TeamQuery:
     page_size: int = PAGE_SIZE
 
 
-def read_teams(reader: Reader, scope: Scope, kind: Kind, start_date: date, wanted: TeamQuery) -> TeamTable:
+def read_teams(reader: Reader, scope: Scope, kind: Kind, period: Period, wanted: TeamQuery) -> TeamTable:
     """One page of the platform's or an organization's teams; what makes no sense is as if it was not said."""
     search = wanted.search.strip()[:_LONGEST_SEARCH]
     sort = wanted.sort if wanted.sort in TEAM_COLUMNS else _FIRST_SORT
     is_descending = wanted.order == "desc" or (wanted.order != "asc" and sort not in _ASCENDING)
-    sql = _TEAMS.replace("{kind}", kind.value)
-    parameters: list[Any] = [start_date]
-    if scope != PLATFORM:
-        sql += " and teams.team_id = any(?)"
-        parameters.append(own_teams(reader, scope.id))
+    sql, parameters = _rows_of(scope, kind, period)
     if search:
         sql += (
-            " and (strpos(lower(teams.team_id), lower(cast(? as varchar))) > 0"
+            " and (strpos(lower(coalesce(teams.team_id, usage.team_id)), lower(cast(? as varchar))) > 0"
             " or strpos(lower(coalesce(organizations.organization_name, '')), lower(cast(? as varchar))) > 0)"
         )
         parameters += [search, search]
@@ -93,6 +138,25 @@ def read_teams(reader: Reader, scope: Scope, kind: Kind, start_date: date, wante
         page_count=page_count,
         page_size=wanted.page_size,
     )
+
+
+def _rows_of(scope: Scope, kind: Kind, period: Period) -> tuple[str, list[Any]]:
+    """The table in SQL, with its parameters: the teams that there are, and those that did something."""
+    if scope == PLATFORM:
+        # what has no team is a row when it did something
+        teams = (
+            "select team_id, organization_id, is_deleted or team_id = ? as is_deleted "
+            "from warehouse.marts.dim_teams"
+        )
+        usage = f"select * from warehouse.marts.team_usage_{kind.value} where period_start_date = ?"
+        sql = _TEAMS.format(teams=teams, usage=usage, organization="teams.organization_id")
+        return sql, [UNASSIGNED, period.start_date]
+    days = [scope.id, period.start_date, period.end_date]
+    teams = (
+        "select team_id, organization_id, is_deleted from warehouse.marts.dim_teams where organization_id = ?"
+    )
+    sql = _TEAMS.format(teams=teams, usage=_USAGE_OF_ORGANIZATION, organization="cast(? as varchar)")
+    return sql, [scope.id, scope.id, *days, *days, *days, scope.id]
 
 
 def _page(text: str) -> int:

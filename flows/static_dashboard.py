@@ -19,6 +19,7 @@ from flows.errors import AlmanacError
 from flows.failpoints import failpoint
 from flows.night_name import NightName
 from flows.ops_store import open_ops_store
+from flows.own_teams import UNASSIGNED
 from flows.probe_config import load_probes
 from flows.redaction import redact
 from flows.review_scopes import PLATFORM, Scope
@@ -91,7 +92,8 @@ def file_names(reader: Reader) -> dict[Scope, str]:
     """Whose pages there are, the platform's first, and the file of each."""
     rows = reader.execute(
         "select organization_id from warehouse.marts.dim_organizations "
-        "where not is_deleted and status is not null order by organization_id"
+        "where not is_deleted and organization_id <> ? order by organization_id",
+        [UNASSIGNED],
     ).fetchall()
     organizations = [Scope("organization", organization_id) for (organization_id,) in rows]
     return {PLATFORM: INDEX} | {scope: f"{scope.file_name}.html" for scope in organizations}

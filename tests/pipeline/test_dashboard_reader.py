@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -11,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from flows.dashboard_reader import NotThere, read_dashboard
@@ -19,7 +21,7 @@ from flows.ops_store import OpsStore, alerting, open_ops_store, probing
 from flows.review_scopes import PLATFORM, Kind, Scope
 from flows.settings import Settings
 from flows.static_dashboard import write_copies
-from flows.warehouse import Reader, open_warehouse
+from flows.warehouse import Reader, open_published, open_warehouse
 from reports.dashboard import render_dashboard
 from reports.dashboard_figures import TEAM_COLUMNS, Dashboard, TeamRow
 from reports.dashboard_links import ServedLinks
@@ -186,6 +188,59 @@ def test_the_teams_are_the_weekly_mart_and_the_idle_ones(reader: Reader, publish
     assert "wonka-temp" not in shown, "deleted, and did nothing"
     costs = [row.client_cost_usd for row in table.rows if row.client_cost_usd is not None]
     assert costs == sorted(costs, reverse=True)
+
+
+@pytest.mark.parametrize("period", ["2026-W47", "2026-W41", "2026-10"])
+def test_an_organizations_teams_are_the_marts_where_none_has_moved(
+    reader: Reader, published: Published, period: str
+) -> None:
+    mart = "monthly" if period == "2026-10" else "weekly"
+    start = {"2026-W47": "2026-11-16", "2026-W41": "2026-10-05", "2026-10": "2026-10-01"}[period]
+    names = [field for field in TeamRow.__slots__ if field not in ("organization_name", "credits_remaining")]
+    expected = published.rows(
+        f"select usage.team_id, organization_id, {', '.join(names[2:])} "
+        f"from team_usage_{mart} as usage inner join dim_teams using (team_id) "
+        "where period_start_date = ? and team_id <> 'unassigned' order by usage.team_id",
+        [start],
+    )
+    found = []
+    for (organization_id,) in published.rows("select organization_id from dim_organizations"):
+        table = read(reader, Scope("organization", organization_id), period=period).teams
+        assert table is not None
+        found += [tuple(getattr(row, name) for name in names) for row in table.rows]
+    # idle teams are rows of zeros
+    assert sorted(row for row in found if row[0] in {row[0] for row in expected}) == expected
+
+
+def test_a_team_that_moved_shows_each_organization_its_own_rows(published: Published, tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    shutil.copy(published.settings.warehouse_path, path)
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{path}' as warehouse")
+        for facts, day in (
+            ("fct_jobs", "job_date"),
+            ("fct_llm_calls", "call_date"),
+            ("fct_credit_transactions", "transaction_date"),
+        ):
+            connection.execute(
+                f"update warehouse.marts.{facts} set organization_id = 'org_hooli' "
+                f"where team_id = 'acme-docs' and {day} < date '2026-11-18'"
+            )
+    with closing(open_published(path)) as reader:
+        jobs = {}
+        for organization in ("org_acme", "org_hooli"):
+            table = read(reader, Scope("organization", organization)).teams
+            assert table is not None
+            (row,) = [row for row in table.rows if row.team_id == "acme-docs"]
+            jobs[organization] = row.job_count
+            assert (row.credits_remaining is None) is (organization == "org_hooli")
+        before, after = published.rows(
+            "select count(case when job_date < '2026-11-18' then 1 end), "
+            "count(case when job_date >= '2026-11-18' then 1 end) "
+            "from fct_jobs where team_id = 'acme-docs' and job_date >= '2026-11-16'"
+        )[0]
+        assert min(before, after) > 0
+        assert jobs == {"org_hooli": before, "org_acme": after}
 
 
 @pytest.mark.parametrize("column", TEAM_COLUMNS)
