@@ -64,12 +64,13 @@ class ServedLinks:
         )
 
     def csv(self) -> str | None:
-        """The table of the page as CSV, from the API."""
+        """All rows of the page's table of teams as CSV, from the API."""
         page = self._page
         if page.period is None:
             return None
-        whose = {} if page.scope_kind == "platform" else {f"{page.scope_kind}_id": page.scope_id}
-        return f"/api/analytics/usage?{urlencode({'period': page.period.label, **whose, 'format': 'csv'})}"
+        tenant = {} if page.scope_kind == "platform" else {f"{page.scope_kind}_id": page.scope_id}
+        asked = {"period": page.period.label, **tenant, "table": "teams", "format": "csv"}
+        return f"/api/analytics/usage?{urlencode(asked)}"
 
     def path(self) -> str:
         """The page's own address, without what follows the question mark."""

@@ -21,6 +21,8 @@ from flows.alert_reader import open_rules
 from flows.alert_rules import Cadence, Verdict
 from flows.audit import audit
 from flows.build import build
+from flows.dashboard_reader import read_dashboard
+from flows.dashboard_teams import TeamQuery
 from flows.errors import AlmanacError
 from flows.land import land
 from flows.periods import Month, Week
@@ -28,7 +30,7 @@ from flows.progress import SilentProgress
 from flows.publish import publish
 from flows.query import run_query
 from flows.review_reader import complete_periods, read_reviews, scopes_of
-from flows.review_scopes import Kind, Period
+from flows.review_scopes import PLATFORM, Kind, Period, Scope
 from flows.reviews import source_of_figures
 from flows.settings import Settings
 from flows.status import read_status
@@ -290,6 +292,35 @@ def test_the_reviews_are_the_same_to_the_byte(
             pages.append({scope: render_html(review) for scope, review in zip(scopes, reviews, strict=True)})
     assert len(pages[0]) > 20
     assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize("period", ["2026-W47", "2026-10"])
+@pytest.mark.parametrize("sort", ["", "team_id", "organization_name", "latency_p95_ms"])
+def test_the_dashboards_are_the_same(
+    settings: Settings, published: Published, period: str, sort: str
+) -> None:
+    scopes = [PLATFORM, Scope("organization", "org_umbra"), Scope("team", "acme-docs")]
+    pages = []
+    for target in (settings, published.settings):
+        with closing(open_warehouse(target)) as reader:
+            pages.append(
+                [
+                    read_dashboard(
+                        reader,
+                        scope,
+                        night_id="night",
+                        as_of=TAPE_AS_OF,
+                        zone="UTC",
+                        now=TAPE_AS_OF,
+                        period=period,
+                        teams=TeamQuery(search="A", sort=sort),
+                    )
+                    for scope in scopes
+                ]
+            )
+    assert pages[0] == pages[1]
+    assert pages[0][0].teams is not None
+    assert len(pages[0][0].teams.rows) > 5
 
 
 # a night, an outage of a provider, a day of cost, slow models, a silent weekend

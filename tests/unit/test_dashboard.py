@@ -173,6 +173,13 @@ def test_a_search_stays_in_its_field_and_in_its_links() -> None:
     assert ['a"b&c'] in asked
 
 
+def test_the_whole_table_is_a_link_to_the_api() -> None:
+    (platform,) = re.findall(r'href="(/api/[^"]*)"', served(dashboard()))
+    (organization,) = re.findall(r'href="(/api/[^"]*)"', served(dashboard("organization", name="a/b&c")))
+    assert unescape(platform) == "/api/analytics/usage?period=2026-W47&table=teams&format=csv"
+    assert parse_qs(urlsplit(unescape(organization)).query)["organization_id"] == ["a/b&c"]
+
+
 def test_live_figures_are_of_the_readers_own_scope_alone() -> None:
     own, another = served(dashboard()), served(dashboard("team"), "platform")
     assert 'data-live="headline.job_count"' in own
