@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flows.ops_store import OpsStore
     from flows.probe_config import Probes
     from flows.warehouse import Reader
+    from reports.review import PartRow
 
 # Periods that can be chosen; older ones are in the reviews.
 OFFERED = {Kind.WEEKLY: 26, Kind.MONTHLY: 13}
@@ -148,12 +149,17 @@ def _figures(reader: Reader, scope: Scope, kind: Kind, period: Period) -> figure
         verdict=lists["verdict"][0],
         kpis=kpis,
         models=models,
-        job_types=tuple(row for row in lists["parts"] if row.dimension == "job_type"),
+        job_types=_by_jobs([row for row in lists["parts"] if row.dimension == "job_type"]),
         errors=lists["errors"],
         latency=lists["latency"],
         uptime=lists["uptime"],
         availability=_availability(reader, period, [row.component for row in lists["uptime"]]),
     )
+
+
+def _by_jobs(rows: Sequence[PartRow]) -> tuple[PartRow, ...]:
+    """The most jobs first; what the list of the review has folded stays last."""
+    return tuple(sorted(rows, key=lambda row: (row.row_kind != "member", -row.job_count, row.list_position)))
 
 
 def _availability(
