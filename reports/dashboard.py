@@ -62,8 +62,9 @@ def render_dashboard(
     return _render(
         "dashboard.html.j2",
         nonce=nonce,
-        is_live=nonce is not None,
+        scripts=("theme", "age") if nonce is None else ("theme", "dashboard"),
         dates=dates,
+        is_live=nonce is not None,
         page=page,
         links=links,
         freshness=freshness(page.as_of, page.stale_hours if page.is_stale else None),
@@ -81,14 +82,25 @@ def render_dashboard(
 def render_sign_in(*, nonce: str, trouble: str | None = None, next_path: str | None = None) -> str:
     """The form that asks for a key; `trouble` says what was wrong with the last one."""
     return _render(
-        "sign_in.html.j2", nonce=nonce, is_live=False, dates="en-GB", trouble=trouble, next_path=next_path
+        "sign_in.html.j2",
+        nonce=nonce,
+        scripts=("theme",),
+        dates="en-GB",
+        trouble=trouble,
+        next_path=next_path,
     )
 
 
 def render_message(*, nonce: str, title: str, message: str, home: str | None = None) -> str:
     """A page that says one thing: what is not there, not allowed, or too much for now."""
     return _render(
-        "message.html.j2", nonce=nonce, is_live=False, dates="en-GB", title=title, message=message, home=home
+        "message.html.j2",
+        nonce=nonce,
+        scripts=("theme",),
+        dates="en-GB",
+        title=title,
+        message=message,
+        home=home,
     )
 
 
@@ -105,14 +117,13 @@ def _team_columns(page: Dashboard) -> dict[str, str]:
     }
 
 
-def _render(template: str, *, nonce: str | None, is_live: bool, dates: str, **given: Any) -> str:
-    style, script = _style(is_served=nonce is not None), _script(is_live=is_live)
+def _render(template: str, *, nonce: str | None, scripts: tuple[str, ...], dates: str, **given: Any) -> str:
+    style, script = _style(is_served=nonce is not None), _script(scripts)
     html = (
         environment(dates)
         .get_template(f"dashboard/{template}")
         .render(
             nonce=nonce,
-            is_live=is_live,
             style=style,
             script=script,
             policy=None if nonce else _policy_of_a_file(style, script),
@@ -157,8 +168,7 @@ def _themed(name: str) -> str:
 
 
 @cache
-def _script(*, is_live: bool) -> Markup:
-    names = ("theme", "dashboard") if is_live else ("theme",)
+def _script(names: tuple[str, ...]) -> Markup:
     texts = ((HERE / "scripts" / f"{name}.js").read_text(encoding="utf-8") for name in names)
     return Markup(_closed_up("\n".join(texts).strip()))
 

@@ -234,6 +234,18 @@ def test_a_file_breaks_none_of_its_own_rules(browser: Browser, tmp_path: Path) -
         expect(page.get_by_role("button", name="Dark theme")).to_be_visible()
 
 
+def test_a_copy_says_that_it_is_old_by_the_readers_clock(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "index.html"
+    path.write_text(PAGES["weekly platform"], encoding="utf-8")
+    for moment, is_old in (("2026-11-24T03:00:00Z", False), ("2026-11-24T05:00:00Z", True)):
+        context = browser.new_context()
+        page = context.new_page()
+        page.clock.set_fixed_time(moment)
+        page.goto(path.as_uri())
+        expect(page.locator(".banner")).to_be_visible(visible=is_old)
+        context.close()
+
+
 def test_the_theme_is_kept_and_the_charts_follow_it(browser: Browser, service: Service) -> None:
     with opened(browser, service.url + "/monitoring", color_scheme="light") as page:
         button = page.get_by_role("button", name="Dark theme")
