@@ -31,7 +31,7 @@ class DayRow(BaseModel):
     jobs: int
     failed_jobs: int
     calls: int
-    total_tokens: int
+    total_tokens: int | None
     cost_usd: Number | None
     is_complete: bool
 
@@ -55,7 +55,7 @@ class UsageAnalytics(FromNight):
     avg_latency: Number | None
     latency_trend: Number | None
     total_calls: int
-    total_tokens: int
+    total_tokens: int | None
     credits_used: int
     job_types: list[JobTypeRow]
     daily_usage: list[DayRow]
@@ -302,8 +302,11 @@ def _days(night: Night, scope: Scope, asked: AskedPeriod) -> list[dict[str, Any]
             coalesce(usage.job_count, 0) as jobs,
             coalesce(usage.failed_job_count, 0) as failed_jobs,
             coalesce(usage.call_count, 0) as calls,
-            coalesce(usage.total_tokens, 0) as total_tokens,
-            case when usage.period_start_date is null then 0 else usage.client_cost_usd end as cost_usd,
+            case when usage.period_start_date is null then 0 else usage.total_tokens end as total_tokens,
+            cast(
+                case when usage.period_start_date is null then 0 else usage.client_cost_usd end
+                as numeric(28, 8)
+            ) as cost_usd,
             days.is_complete
         from warehouse.marts.platform_usage_daily as days
         left join (

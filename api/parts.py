@@ -15,6 +15,7 @@ from api.access import team_filter
 from api.answers import Number
 from api.nights import Night
 from api.periods import AskedPeriod
+from api.scopes import of_scope
 from flows.review_scopes import PLATFORM, Scope
 
 
@@ -29,7 +30,7 @@ class TeamRow(BaseModel):
     failure_rate: Number | None
     calls: int
     failed_calls: int
-    total_tokens: int
+    total_tokens: int | None
     cost_usd: Number | None
     credits_used: int
 
@@ -55,7 +56,7 @@ class ModelRow(BaseModel):
     calls: int
     failed_calls: int
     failure_rate: Number | None
-    total_tokens: int
+    total_tokens: int | None
     cost_usd: Number | None
     latency_avg_ms: Number | None
     latency_p50_ms: Number | None
@@ -125,8 +126,8 @@ select
     coalesce(jobs.cancelled_jobs, 0) as cancelled_jobs,
     coalesce(calls.calls, 0) as calls,
     coalesce(calls.failed_calls, 0) as failed_calls,
-    cast(coalesce(calls.total_tokens, 0) as bigint) as total_tokens,
-    case when calls.part is null then 0 else calls.cost_usd end as cost_usd,
+    cast(case when calls.part is null then 0 else calls.total_tokens end as bigint) as total_tokens,
+    cast(case when calls.part is null then 0 else calls.cost_usd end as numeric(28, 8)) as cost_usd,
     cast(coalesce(credits.credits_used, 0) as bigint) as credits_used
 from parts
 left join jobs on jobs.part = parts.part
@@ -187,7 +188,13 @@ def job_types(night: Night, scope: Scope, asked: AskedPeriod) -> list[dict[str, 
                 cast(sum(failed_job_count) as bigint) as failed_jobs,
                 cast(sum(cancelled_job_count) as bigint) as cancelled_jobs,
                 cast(sum(call_count) as bigint) as calls,
-                sum(client_cost_usd) as cost_usd
+                -- the 0 of a row without calls is nothing known of the calls of the others
+                cast(
+                    case
+                        when sum(call_count) = 0 then 0
+                        else sum(case when call_count > 0 then client_cost_usd end)
+                    end as numeric(28, 8)
+                ) as cost_usd
             from warehouse.marts.job_type_usage_{asked.grain}
             where period_start_date = ? and {condition}
             group by job_type
@@ -240,18 +247,18 @@ def models(night: Night, scope: Scope, asked: AskedPeriod) -> list[dict[str, Any
 
 # As the marts count them: failed jobs by the job's clock, failed calls by the call's; wasted is the cost of
 # the calls of failed jobs, by the call's clock and the job's class.
-_ORGANIZATION_ERRORS = """
+_ERRORS = """
 with
 jobs as (
     select job_id, error_class, job_date
     from warehouse.marts.fct_jobs
-    where organization_id = ? and outcome = 'failed'
+    where {condition} and outcome = 'failed'
 ),
 
 calls as (
     select job_id, error_class, is_failed, is_of_failed_job, client_cost_usd
     from warehouse.marts.fct_llm_calls
-    where organization_id = ? and call_date >= ? and call_date < ?
+    where {condition} and call_date >= ? and call_date < ?
 ),
 
 failures as (
@@ -282,7 +289,7 @@ select
     error_class,
     cast(sum(failed_jobs) as bigint) as failed_jobs,
     cast(sum(failed_calls) as bigint) as failed_calls,
-    case when sum(wasted_calls) = 0 then 0 else sum(cast(cost_usd as numeric(28, 8))) end as wasted_cost_usd
+    cast(case when sum(wasted_calls) = 0 then 0 else sum(cost_usd) end as numeric(28, 8)) as wasted_cost_usd
 from failures
 group by error_class
 order by failed_jobs desc, failed_calls desc, error_class
@@ -292,16 +299,16 @@ order by failed_jobs desc, failed_calls desc, error_class
 def errors(night: Night, scope: Scope, asked: AskedPeriod) -> list[dict[str, Any]]:
     """The scope's failures by class in the period, the commonest first."""
     if scope.kind == "organization":
-        days = [asked.start_date, asked.end_date]
-        return night.rows(_ORGANIZATION_ERRORS, [scope.id, scope.id, *days, *days])
+        return _errors_of_facts(night, scope, asked)
     condition, parameters = team_filter(night, scope)
-    return night.rows(
+    rows = night.rows(
         f"""
         select
             error_class,
             cast(sum(failed_job_count) as bigint) as failed_jobs,
             cast(sum(failed_call_count) as bigint) as failed_calls,
-            sum(wasted_cost_usd) as wasted_cost_usd
+            cast(sum(wasted_cost_usd) as numeric(28, 8)) as wasted_cost_usd,
+            count(*) > count(wasted_cost_usd) as has_unknown
         from warehouse.marts.error_breakdown_{asked.grain}
         where period_start_date = ? and {condition}
         group by error_class
@@ -309,6 +316,16 @@ def errors(night: Night, scope: Scope, asked: AskedPeriod) -> list[dict[str, Any
         """,
         [asked.start_date, *parameters],
     )
+    # whether the 0 of a part is a cost, or stands for no calls, the facts alone know
+    if any(row.pop("has_unknown") and row["wasted_cost_usd"] == 0 for row in rows):
+        return _errors_of_facts(night, scope, asked)
+    return rows
+
+
+def _errors_of_facts(night: Night, scope: Scope, asked: AskedPeriod) -> list[dict[str, Any]]:
+    condition, parameters = of_scope(scope)
+    days = [asked.start_date, asked.end_date]
+    return night.rows(_ERRORS.format(condition=condition), [*parameters, *parameters, *days, *days])
 
 
 def _organization_parts(night: Night, scope: Scope, asked: AskedPeriod, part: str) -> list[dict[str, Any]]:

@@ -77,6 +77,8 @@ def require_published(night: Night, period: AskedPeriod) -> dict[str, Any]:
             "from warehouse.marts.platform_usage_daily"
         )
         assert span is not None
+        if span["first"] is None:
+            raise NotFound(f"Nothing is published of {period.label}; no day is.")
         raise NotFound(
             f"Nothing is published of {period.label}; the published days go from {span['first']} "
             f"to {span['last']}."

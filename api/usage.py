@@ -25,7 +25,7 @@ class TeamSummary(BaseModel):
     successful_jobs: int
     failed_jobs: int
     total_cost_usd: Number | None
-    total_tokens: int
+    total_tokens: int | None
     avg_cost_per_job: Number | None
     cancelled_jobs: int
     open_jobs: int
@@ -55,7 +55,7 @@ class OrganizationSummary(BaseModel):
     failed_jobs: int
     credits_used: int
     total_cost_usd: Number | None
-    total_tokens: int
+    total_tokens: int | None
     cancelled_jobs: int
     open_jobs: int
     other_jobs: int
@@ -189,7 +189,11 @@ def _teams(night: Night, organization_id: str, asked: AskedPeriod) -> dict[str, 
     days = [organization_id, asked.start_date, asked.end_date]
     rows = night.rows(
         """
-        select team_id, cast(sum(jobs) as bigint) as jobs, cast(sum(credits_used) as bigint) as credits_used
+        select
+            team_id,
+            cast(sum(jobs) as bigint) as jobs,
+            -- rows whose amount is not known move nothing that is known
+            cast(coalesce(sum(credits_used), 0) as bigint) as credits_used
         from (
             select team_id, count(*) as jobs, 0 as credits_used
             from warehouse.marts.fct_jobs

@@ -130,7 +130,7 @@ def _days_of(text: str) -> Days:
         if _DAY.fullmatch(text):
             day = date.fromisoformat(text)
             return Days(day, day + timedelta(days=1))
-    except ValueError:
+    except (ValueError, OverflowError):  # there is none, or none after it
         pass
     raise UsageError(
         f"{text!r} is not a period. Write a month (2025-10), a week (2025-W40) or a day (2025-10-05)."

@@ -99,8 +99,10 @@ class Facts:
             row["job_id"]: row["error_class"] for row in self.jobs.rows if row["outcome"] == "failed"
         }
         days = [day for table in (self.jobs, self.calls, self.ledger) for day in table.days[:1]]
-        self.published = Span(
-            "all", min(days), (as_of - timedelta(microseconds=1)).date() + timedelta(days=1)
+        # the days that are published; without a row there is none
+        last = (as_of - timedelta(microseconds=1)).date()
+        self.published = (
+            Span("all", min(days), last + timedelta(days=1)) if days else Span("none", last, last)
         )
 
     def of(self, scope: Scope, span: Span) -> Slice:
@@ -121,9 +123,8 @@ class Facts:
     def minutes(self, span: Span) -> Fraction:
         """Of the period, up to as_of."""
         ends = min(self.as_of, datetime.combine(span.end, datetime.min.time()))
-        return Fraction(
-            (ends - datetime.combine(span.first, datetime.min.time())) // timedelta(seconds=1), 60
-        )
+        elapsed = ends - datetime.combine(span.first, datetime.min.time())
+        return Fraction(elapsed // timedelta(microseconds=1), 60_000_000)
 
 
 @dataclass(frozen=True)
