@@ -89,7 +89,6 @@ def create_app(settings: Settings, *, now: Callable[[], datetime]) -> FastAPI:
     app.add_exception_handler(HTTPException, _say_http)
     app.add_exception_handler(RequestValidationError, _say_wrong)
     app.add_exception_handler(AlmanacError, _say_unavailable)
-    app.add_exception_handler(Exception, _say_crash)
     return app
 
 
@@ -114,8 +113,12 @@ def _probes(settings: Settings) -> Any:
     return None if settings.probes is None else load_probes(settings.probes)
 
 
+# Of metrics: whoever asks may make up any other.
+_METHODS = ("GET", "HEAD", "POST")
+
+
 class _Common:
-    """Adds the headers that every answer has, and measures how long it took."""
+    """What every answer has in common: headers, even of a crash; HEAD is GET without a body; its time."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -124,23 +127,32 @@ class _Common:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, status, is_begun, method = time.perf_counter(), 500, False, scope["method"]
+        is_head = method == "HEAD" and scope["path"] != live.PATH
+        if is_head:
+            scope = {**scope, "method": "GET"}
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, is_begun = message["status"], True
                 there = {name.lower() for name, _ in message["headers"]}
                 added = [(name, value) for name, value in _HEADERS.items() if name not in there]
                 message = {**message, "headers": [*message["headers"], *added]}
+            elif is_head:
+                message = {**message, "body": b""}
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
+        except Exception as error:
+            if is_begun:
+                raise
+            await _say_crash(Request(scope), error)(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             scope["app"].state.metrics.observe(
-                scope["method"] if status != 405 else "other", route, status, time.perf_counter() - began
+                method if method in _METHODS else "other", route, status, time.perf_counter() - began
             )
 
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["live"])
 T = TypeVar("T")
 
+PATH = "/api/live"
+
 # Seconds between two looks: what changed is sent within two.
 LOOK_SECONDS = 0.75
 # Seconds between two looks when somebody new waits for the first figures.
@@ -269,7 +271,7 @@ def _refusal(error: ApiError) -> Response:
     return JSONResponse({"detail": error.detail}, status_code=error.status, headers=headers)
 
 
-@router.get("/api/live", response_class=StreamingResponse, responses=OF_ANY)
+@router.get(PATH, response_class=StreamingResponse, responses=OF_ANY)
 async def live(request: Request, caller: SignedIn) -> Response:
     """The live figures as server-sent events: one at once, then one for every change."""
     return _EventStream(request.app.state.live, request, caller.scope)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import time
 from collections import Counter
@@ -360,3 +362,19 @@ def test_without_a_key_there_is_health_and_the_description_alone(service: Servic
         if path.startswith("/api/") or path == "/metrics":
             asked = path.replace("{team_id}", "TM0Q").replace("{organization_id}", "OM0Q")
             assert service.ask(asked, address="10.99.0.3").status_code == 401, path
+
+
+def test_what_a_spreadsheet_would_run_stays_text(service: Service) -> None:
+    """Reasons and models of this platform are formulas."""
+    for path in (
+        "/api/credits/teams/TM0Q/transactions?format=csv",
+        "/api/analytics/slow-calls?format=csv",
+        "/api/analytics/performance?period=2026-10&format=csv",
+    ):
+        rows = list(csv.reader(io.StringIO(service.ask(path, PLATFORM).text, newline="")))
+        cells = [cell for row in rows for cell in row]
+        assert not [cell for cell in cells if cell[:1] in ("=", "+", "@", "\t", "\r")], path
+        assert not [cell for cell in cells if cell[:1] == "-" and not cell[1:].replace(".", "").isdigit()]
+        assert any(cell.startswith("'=") for cell in cells), path
+    ledger = service.exact("/api/credits/teams/TM0Q/transactions")["transactions"]
+    assert ledger[0]["reason"] == '=HYPERLINK("TM0Q")'
