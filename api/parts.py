@@ -262,13 +262,23 @@ calls as (
 ),
 
 failures as (
-    select error_class, 1 as failed_jobs, 0 as failed_calls, 0 as wasted_calls, null as cost_usd
+    select
+        error_class,
+        1 as failed_jobs,
+        0 as failed_calls,
+        0 as wasted_calls,
+        cast(null as numeric(28, 8)) as cost_usd
     from jobs
     where job_date >= ? and job_date < ?
 
     union all
 
-    select error_class, 0 as failed_jobs, 1 as failed_calls, 0 as wasted_calls, null as cost_usd
+    select
+        error_class,
+        0 as failed_jobs,
+        1 as failed_calls,
+        0 as wasted_calls,
+        cast(null as numeric(28, 8)) as cost_usd
     from calls
     where is_failed
 
