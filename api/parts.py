@@ -6,17 +6,19 @@ organization that each row belongs to, since a team may have been another one's 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from api import trends
 from api.access import team_filter
 from api.answers import Number
 from api.nights import Night
 from api.periods import AskedPeriod
 from api.scopes import of_scope
+from flows.organization_parts import organization_parts, ratio
 from flows.review_scopes import PLATFORM, Scope
+
+_FINISHED = "sum(completed_job_count + failed_job_count + cancelled_job_count)"
 
 
 class TeamRow(BaseModel):
@@ -74,78 +76,24 @@ class ErrorRow(BaseModel):
     wasted_cost_usd: Number | None
 
 
-# Jobs, calls and credits of an organization by one column that all three facts have.
-_PARTS = """
-with
-jobs as (
-    select
-        {part} as part,
-        count(*) as jobs,
-        count(case when outcome = 'completed' then 1 end) as completed_jobs,
-        count(case when outcome = 'failed' then 1 end) as failed_jobs,
-        count(case when outcome = 'cancelled' then 1 end) as cancelled_jobs
-    from warehouse.marts.fct_jobs
-    where organization_id = ? and job_date >= ? and job_date < ?
-    group by 1
-),
-
-calls as (
-    select
-        {part} as part,
-        count(*) as calls,
-        count(case when is_failed then 1 end) as failed_calls,
-        sum(total_tokens) as total_tokens,
-        sum(client_cost_usd) as cost_usd
-    from warehouse.marts.fct_llm_calls
-    where organization_id = ? and call_date >= ? and call_date < ?
-    group by 1
-),
-
-credits as (
-    select
-        {part} as part,
-        sum(case when movement in ('deduction', 'refund') then -credits_signed else 0 end) as credits_used
-    from warehouse.marts.fct_credit_transactions
-    where organization_id = ? and transaction_date >= ? and transaction_date < ?
-    group by 1
-),
-
-parts as (
-    select part from jobs
-    union
-    select part from calls
-    union
-    select part from credits
-)
-
-select
-    parts.part as {part},
-    coalesce(jobs.jobs, 0) as jobs,
-    coalesce(jobs.completed_jobs, 0) as completed_jobs,
-    coalesce(jobs.failed_jobs, 0) as failed_jobs,
-    coalesce(jobs.cancelled_jobs, 0) as cancelled_jobs,
-    coalesce(calls.calls, 0) as calls,
-    coalesce(calls.failed_calls, 0) as failed_calls,
-    cast(case when calls.part is null then 0 else calls.total_tokens end as bigint) as total_tokens,
-    cast(case when calls.part is null then 0 else calls.cost_usd end as numeric(28, 8)) as cost_usd,
-    cast(coalesce(credits.credits_used, 0) as bigint) as credits_used
-from parts
-left join jobs on jobs.part = parts.part
-left join calls on calls.part = parts.part
-left join credits on credits.part = parts.part
-order by jobs desc, calls desc, parts.part
-"""
-
-
 def teams(night: Night, scope: Scope, asked: AskedPeriod) -> list[dict[str, Any]]:
     """The scope's teams with any activity in the period, the busiest first."""
     if scope.kind == "organization":
         return [
-            {"team_id": row["team_id"], "organization_id": scope.id}
-            | _named(row, "jobs", "completed_jobs", "failed_jobs")
-            | {"failure_rate": _failure_rate(row)}
-            | _named(row, "calls", "failed_calls", "total_tokens", "cost_usd", "credits_used")
-            for row in _organization_parts(night, scope, asked, "team_id")
+            {
+                "team_id": row["team_id"],
+                "organization_id": scope.id,
+                "jobs": row["job_count"],
+                "completed_jobs": row["completed_job_count"],
+                "failed_jobs": row["failed_job_count"],
+                "failure_rate": row["failure_rate"],
+                "calls": row["call_count"],
+                "failed_calls": row["failed_call_count"],
+                "total_tokens": row["total_tokens"],
+                "cost_usd": row["client_cost_usd"],
+                "credits_used": row["credits_used"],
+            }
+            for row in parts_of_organization(night, scope, asked, "team_id")
         ]
     condition, parameters = team_filter(night, scope, "usage.team_id")
     return night.rows(
@@ -174,44 +122,43 @@ def teams(night: Night, scope: Scope, asked: AskedPeriod) -> list[dict[str, Any]
 def job_types(night: Night, scope: Scope, asked: AskedPeriod) -> list[dict[str, Any]]:
     """The scope's job types in the period, the commonest first."""
     if scope.kind == "organization":
-        rows = [
-            row for row in _organization_parts(night, scope, asked, "job_type") if row["jobs"] or row["calls"]
-        ]
+        found = parts_of_organization(night, scope, asked, "job_type")
+        rows = [row for row in found if row["job_count"] or row["call_count"]]
     else:
         condition, parameters = team_filter(night, scope)
         rows = night.rows(
             f"""
             select
                 job_type,
-                cast(sum(job_count) as bigint) as jobs,
-                cast(sum(completed_job_count) as bigint) as completed_jobs,
-                cast(sum(failed_job_count) as bigint) as failed_jobs,
-                cast(sum(cancelled_job_count) as bigint) as cancelled_jobs,
-                cast(sum(call_count) as bigint) as calls,
+                cast(sum(job_count) as bigint) as job_count,
+                cast(sum(completed_job_count) as bigint) as completed_job_count,
+                cast(sum(failed_job_count) as bigint) as failed_job_count,
+                {ratio("sum(failed_job_count)", _FINISHED)} as failure_rate,
+                cast(sum(call_count) as bigint) as call_count,
                 -- the 0 of a row without calls is nothing known of the calls of the others
                 cast(
                     case
                         when sum(call_count) = 0 then 0
                         else sum(case when call_count > 0 then client_cost_usd end)
                     end as numeric(28, 8)
-                ) as cost_usd
+                ) as client_cost_usd
             from warehouse.marts.job_type_usage_{asked.grain}
             where period_start_date = ? and {condition}
             group by job_type
             having sum(job_count) > 0 or sum(call_count) > 0
-            order by jobs desc, calls desc, job_type
+            order by job_count desc, call_count desc, job_type
             """,
             [asked.start_date, *parameters],
         )
     return [
         {
             "job_type": row["job_type"],
-            "count": row["jobs"],
-            "completed_jobs": row["completed_jobs"],
-            "failed_jobs": row["failed_jobs"],
-            "failure_rate": _failure_rate(row),
-            "calls": row["calls"],
-            "cost_usd": row["cost_usd"],
+            "count": row["job_count"],
+            "completed_jobs": row["completed_job_count"],
+            "failed_jobs": row["failed_job_count"],
+            "failure_rate": row["failure_rate"],
+            "calls": row["call_count"],
+            "cost_usd": row["client_cost_usd"],
         }
         for row in rows
     ]
@@ -338,16 +285,11 @@ def _errors_of_facts(night: Night, scope: Scope, asked: AskedPeriod) -> list[dic
     return night.rows(_ERRORS.format(condition=condition), [*parameters, *parameters, *days, *days])
 
 
-def _organization_parts(night: Night, scope: Scope, asked: AskedPeriod, part: str) -> list[dict[str, Any]]:
-    days = [scope.id, asked.start_date, asked.end_date]
-    return night.rows(_PARTS.format(part=part), [*days, *days, *days])
-
-
-def _failure_rate(row: dict[str, Any]) -> Any:
-    """Failed of finished jobs."""
-    finished = row["completed_jobs"] + row["failed_jobs"] + row["cancelled_jobs"]
-    return trends.share(row["failed_jobs"], finished)
-
-
-def _named(row: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: row[name] for name in names}
+def parts_of_organization(
+    night: Night, scope: Scope, asked: AskedPeriod, part: Literal["team_id", "job_type"]
+) -> list[dict[str, Any]]:
+    """An organization's teams or job types with any row in the period, the busiest first."""
+    sql, parameters = organization_parts(part, scope.id, asked.start_date, asked.end_date)
+    return night.rows(
+        f"select * from ({sql}) as parts order by job_count desc, call_count desc, {part}", parameters
+    )

@@ -24,12 +24,3 @@ def relative(value: Decimal | int | None, before: Decimal | int | None) -> Decim
 def points(value: Decimal | None, before: Decimal | None) -> Decimal | None:
     """The change of a fraction in percentage points."""
     return None if value is None or before is None else (value - before) * 100
-
-
-def share(part: int, whole: int) -> Decimal | None:
-    """A rate, six places as in the marts; None of nothing."""
-    return (
-        None
-        if whole == 0
-        else _EXACT.quantize(_EXACT.divide(Decimal(part), Decimal(whole)), Decimal("0.000001"))
-    )

@@ -12,8 +12,10 @@ from api.access import SignedIn, require_organization, require_team
 from api.answers import NOT_CHANGED, FromNight, Number, from_night, origin
 from api.ids import OrganizationId, TeamId
 from api.nights import Night
+from api.parts import parts_of_organization
 from api.periods import AskedPeriod, PeriodText, parse_period, require_published
 from api.problems import OF_ONE
+from flows.review_scopes import Scope
 
 router = APIRouter(tags=["usage"])
 
@@ -154,7 +156,7 @@ def organization_usage(
     period: PeriodText,
 ) -> Response:
     """An organization's jobs, credits, tokens and client cost in a period, and what each team did for it."""
-    asked = parse_period(period)
+    asked, scope = parse_period(period), Scope("organization", organization_id)
 
     def make(night: Night) -> Mapping[str, Any]:
         require_organization(night, caller, organization_id)
@@ -163,7 +165,10 @@ def organization_usage(
             "organization_id": organization_id,
             "period": asked.label,
             "summary": _summary(night, "organization", organization_id, asked, _ORGANIZATION),
-            "teams": _teams(night, organization_id, asked),
+            "teams": {
+                row["team_id"]: {"jobs": row["job_count"], "credits_used": row["credits_used"]}
+                for row in parts_of_organization(night, scope, asked, "team_id")
+            },
             **origin(night, is_complete=platform["is_complete"]),
         }
 
@@ -182,39 +187,3 @@ def _summary(
         # the period is published, so no row means that nothing was done in it
         return {name: None if name in _UNKNOWN_OF_NOTHING else 0 for name in columns}
     return {name: row[column] for name, column in columns.items()}
-
-
-def _teams(night: Night, organization_id: str, asked: AskedPeriod) -> dict[str, dict[str, int]]:
-    """Each team's jobs and credits of the organization, by the row's own organization."""
-    days = [organization_id, asked.start_date, asked.end_date]
-    rows = night.rows(
-        """
-        select
-            team_id,
-            cast(sum(jobs) as bigint) as jobs,
-            -- rows whose amount is not known move nothing that is known
-            cast(coalesce(sum(credits_used), 0) as bigint) as credits_used
-        from (
-            select team_id, count(*) as jobs, 0 as credits_used
-            from warehouse.marts.fct_jobs
-            where organization_id = ? and job_date >= ? and job_date < ?
-            group by team_id
-
-            union all
-
-            select
-                team_id,
-                0 as jobs,
-                sum(
-                    case when movement in ('deduction', 'refund') then -credits_signed else 0 end
-                ) as credits_used
-            from warehouse.marts.fct_credit_transactions
-            where organization_id = ? and transaction_date >= ? and transaction_date < ?
-            group by team_id
-        ) as parts
-        group by team_id
-        order by jobs desc, team_id
-        """,
-        [*days, *days],
-    )
-    return {row["team_id"]: {"jobs": row["jobs"], "credits_used": row["credits_used"]} for row in rows}

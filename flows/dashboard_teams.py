@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flows.organization_parts import organization_parts
 from flows.own_teams import UNASSIGNED
 from flows.review_scopes import PLATFORM, Kind, Period, Scope
 from reports.dashboard_figures import TEAM_COLUMNS, TeamRow, TeamTable
@@ -18,56 +19,6 @@ _LAST_PAGE = 1_000_000
 # In which direction a column is sorted when nothing is said of it.
 _ASCENDING = ("team_id", "organization_name")
 _FIRST_SORT = "client_cost_usd"
-
-# A team that moved has rows of two organizations: of a tenant's page every row is its own.
-_USAGE_OF_ORGANIZATION = """
-    select
-        coalesce(jobs.team_id, calls.team_id, credits.team_id) as team_id,
-        coalesce(jobs.job_count, 0) as job_count,
-        coalesce(jobs.failed_job_count, 0) as failed_job_count,
-        cast(
-            cast(jobs.failed_job_count as double precision) / nullif(jobs.finished_job_count, 0)
-            as numeric(18, 6)
-        ) as failure_rate,
-        coalesce(calls.call_count, 0) as call_count,
-        coalesce(calls.total_tokens, 0) as total_tokens,
-        case when calls.team_id is null then 0 else calls.client_cost_usd end as client_cost_usd,
-        calls.latency_p95_ms,
-        coalesce(credits.credits_used, 0) as credits_used
-    from (
-        select
-            team_id,
-            count(*) as job_count,
-            count(case when outcome = 'failed' then 1 end) as failed_job_count,
-            count(case when outcome in ('completed', 'failed', 'cancelled') then 1 end) as finished_job_count
-        from warehouse.marts.fct_jobs
-        where organization_id = ? and job_date >= ? and job_date < ?
-        group by team_id
-    ) as jobs
-    full join (
-        select
-            team_id,
-            count(*) as call_count,
-            cast(sum(total_tokens) as bigint) as total_tokens,
-            cast(sum(client_cost_usd) as numeric(28, 8)) as client_cost_usd,
-            cast(percentile_cont(0.95) within group (order by latency_ms) as numeric(18, 3)) as latency_p95_ms
-        from warehouse.marts.fct_llm_calls
-        where organization_id = ? and call_date >= ? and call_date < ?
-        group by team_id
-    ) as calls
-        on jobs.team_id = calls.team_id
-    full join (
-        select
-            team_id,
-            cast(
-                sum(case when movement in ('deduction', 'refund') then -credits_signed else 0 end) as bigint
-            ) as credits_used
-        from warehouse.marts.fct_credit_transactions
-        where organization_id = ? and transaction_date >= ? and transaction_date < ?
-        group by team_id
-    ) as credits
-        on coalesce(jobs.team_id, calls.team_id) = credits.team_id
-"""
 
 _TEAMS = """
     select
@@ -151,12 +102,12 @@ def _rows_of(scope: Scope, kind: Kind, period: Period) -> tuple[str, list[Any]]:
         usage = f"select * from warehouse.marts.team_usage_{kind.value} where period_start_date = ?"
         sql = _TEAMS.format(teams=teams, usage=usage, organization="teams.organization_id")
         return sql, [UNASSIGNED, period.start_date]
-    days = [scope.id, period.start_date, period.end_date]
+    usage, parameters = organization_parts("team_id", scope.id, period.start_date, period.end_date)
     teams = (
         "select team_id, organization_id, is_deleted from warehouse.marts.dim_teams where organization_id = ?"
     )
-    sql = _TEAMS.format(teams=teams, usage=_USAGE_OF_ORGANIZATION, organization="cast(? as varchar)")
-    return sql, [scope.id, scope.id, *days, *days, *days, scope.id]
+    sql = _TEAMS.format(teams=teams, usage=usage, organization="cast(? as varchar)")
+    return sql, [scope.id, scope.id, *parameters, scope.id]
 
 
 def _page(text: str) -> int:

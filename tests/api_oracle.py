@@ -228,8 +228,7 @@ def team_usage(facts: Facts, team_id: str, span: Span) -> Row:
 def organization_usage(facts: Facts, organization_id: str, span: Span) -> Row:
     scope = Scope("organization", organization_id)
     of = measures(facts, scope, span)
-    jobs, _, ledger = facts.of(scope, span)
-    by_jobs, by_ledger = grouped(jobs, "team_id"), grouped(ledger, "team_id")
+    by_jobs, by_calls, by_ledger = (grouped(rows, "team_id") for rows in facts.of(scope, span))
     return {
         "organization_id": organization_id,
         "period": span.label,
@@ -244,7 +243,7 @@ def organization_usage(facts: Facts, organization_id: str, span: Span) -> Row:
         },
         "teams": {
             team: {"jobs": len(by_jobs[team]), "credits_used": credits_used(by_ledger[team])}
-            for team in {*by_jobs, *by_ledger}
+            for team in {*by_jobs, *by_calls, *by_ledger}
         },
     }
 
