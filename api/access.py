@@ -201,23 +201,32 @@ def team_filter(night: Night, scope: Scope, column: str = "team_id") -> tuple[st
     return f"{column} = any(?)", [_own_teams.of(night, scope.id)]
 
 
+def may_be_stored(text: str) -> bool:
+    """Whether there can be such a text: PostgreSQL has none with a NUL, and refuses to look for one."""
+    return "\0" not in text
+
+
 def require_team(night: Night, caller: Caller, team_id: str) -> None:
     """NotFound unless the team is there and the caller's to see."""
     condition, parameters = team_filter(night, caller.scope)
-    found = night.row(
+    found = may_be_stored(team_id) and night.row(
         f"select team_id from warehouse.marts.dim_teams where team_id = ? and {condition}",
         [team_id, *parameters],
     )
-    if found is None:
+    if not found:
         raise NotFound(NO_TEAM)
 
 
 def require_organization(night: Night, caller: Caller, organization_id: str) -> None:
     """NotFound unless the organization is there and the caller's to see."""
     may_see = caller.is_operator or caller.scope == Scope("organization", organization_id)
-    found = may_see and night.row(
-        "select organization_id from warehouse.marts.dim_organizations where organization_id = ?",
-        [organization_id],
+    found = (
+        may_see
+        and may_be_stored(organization_id)
+        and night.row(
+            "select organization_id from warehouse.marts.dim_organizations where organization_id = ?",
+            [organization_id],
+        )
     )
     if not found:
         raise NotFound(NO_ORGANIZATION)

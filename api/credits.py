@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
-from api.access import SignedIn, require_team
+from api.access import SignedIn, may_be_stored, require_team
 from api.answers import (
     CSV_TOO,
     NOT_CHANGED,
@@ -158,12 +158,12 @@ def transactions(
         require_team(night, caller, team_id)
         condition, parameters = "team_id = ?", list[Any]([team_id])
         if cursor is not None:
-            last = night.row(
+            last = may_be_stored(cursor) and night.row(
                 f"select created_at, {_POSITION} as position from warehouse.marts.fct_credit_transactions "
                 "where team_id = ? and transaction_id = ?",
                 [team_id, cursor],
             )
-            if last is None:
+            if not last:
                 raise Wrong("This team's ledger has no such cursor. Begin again without one.")
             at, position = last["created_at"], last["position"]
             condition += f"""
