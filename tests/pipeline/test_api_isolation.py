@@ -378,3 +378,27 @@ def test_what_a_spreadsheet_would_run_stays_text(service: Service) -> None:
         assert any(cell.startswith("'=") for cell in cells), path
     ledger = service.exact("/api/credits/teams/TM0Q/transactions")["transactions"]
     assert ledger[0]["reason"] == '=HYPERLINK("TM0Q")'
+
+
+def test_the_pages_hold_nothing_of_anybody_else(service: Service) -> None:
+    problems = []
+    for scope in SCOPES:
+        for of in (None, *TENANTS, *MISSING):
+            path = (
+                "/monitoring"
+                if of is None
+                else with_query(f"/monitoring/{of.kind}", id=of.id, period="2026-10")
+            )
+            response = service.ask(path, scope)
+            while response.is_redirect:
+                response = service.ask(response.headers["location"], scope)
+            is_seen = of is None or may_see(scope, of)
+            if (response.status_code == 200) != is_seen:
+                problems.append((scope, path, response.status_code))
+            # what was asked for may be said again
+            said = marks_of(scope) | ({mark for mark in all_marks() if of is not None and mark in of.id})
+            foreign = [mark for mark in all_marks() - said if mark in response.text]
+            cost = str(PROVIDER_COST) in response.text and scope != PLATFORM
+            if foreign or cost:
+                problems.append((scope, path, foreign, cost))
+    assert not problems, lines(problems)
