@@ -190,4 +190,6 @@ final as (
 )
 
 select * from final
+{#- DuckDB skips the blocks of other periods #}
+order by period_start_date
 {%- endmacro -%}
