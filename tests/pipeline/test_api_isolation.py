@@ -381,7 +381,7 @@ def test_what_a_spreadsheet_would_run_stays_text(service: Service) -> None:
 
 
 def test_the_pages_hold_nothing_of_anybody_else(service: Service) -> None:
-    problems = []
+    problems: list[Any] = []
     for scope in SCOPES:
         for of in (None, *TENANTS, *MISSING):
             path = (
