@@ -9,12 +9,11 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Depends, Request, WebSocket
+from fastapi import Depends, Request, Security, WebSocket
+from fastapi.security import APIKeyCookie, HTTPBearer
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
@@ -71,14 +70,11 @@ class RateLimits:
         if not self._limiter.hit(self._requests, *name):
             raise self._too_many(self._requests, name, "This key has asked too often.")
 
-    def require_patience(self, address: str) -> None:
-        """TooMany when an address has tried too many bad keys."""
-        name = ("address", address)
-        if not self._limiter.test(self._bad_keys, *name):
-            raise self._too_many(self._bad_keys, name, "Too many wrong keys came from your address.")
-
     def count_bad_key(self, address: str) -> None:
-        self._limiter.hit(self._bad_keys, "address", address)
+        """Count a key that was no good; TooMany when an address has tried too many of them."""
+        name = ("address", address)
+        if not self._limiter.hit(self._bad_keys, *name):
+            raise self._too_many(self._bad_keys, name, "Too many wrong keys came from your address.")
 
     def _too_many(self, item: RateLimitItemPerMinute, name: tuple[str, str], detail: str) -> TooMany:
         resets_at = self._limiter.get_window_stats(item, *name).reset_time
@@ -99,38 +95,54 @@ def address_of(connection: HTTPConnection) -> str:
 
 
 def identify(connection: HTTPConnection) -> Caller:
-    """Who asks, by the Authorization header, else by the cookie. Raises NotSignedIn, TooMany."""
-    limits: RateLimits = connection.app.state.limits
-    address = address_of(connection)
-    limits.require_patience(address)
+    """Who asks, by the Authorization header, else by the cookie. Raises NotSignedIn, TooMany.
+
+    A good key is let in whatever came from its address before: others may share it. Cookies are not counted:
+    a page that stays open asks with a dead one.
+    """
     found = known_by(connection)
     if found is not None:
         return found
-    if "authorization" not in connection.headers and session_token(connection) is None:
-        # nothing was tried
+    if "authorization" in connection.headers:
+        connection.app.state.limits.count_bad_key(address_of(connection))
+    elif session_token(connection) is None:
         raise NotSignedIn("Send a key: Authorization: Bearer alm_….", _CHALLENGE)
-    limits.count_bad_key(address)
     raise NotSignedIn("The key is not good: unknown, expired or revoked.", _CHALLENGE)
 
 
 def known_by(connection: HTTPConnection) -> Caller | None:
     """The same without counting: None for whoever has no key that is good now."""
-    keys = connection.app.state.keys
     header = connection.headers.get("authorization")
-    if header is not None:
-        kind, _, text = header.partition(" ")
-        known = keys.find(text.strip()) if kind.lower() == "bearer" else None
-        return None if known is None else Caller(known)
+    if header is None:
+        return session_of(connection)
+    kind, _, text = header.partition(" ")
+    known = connection.app.state.keys.find(text.strip()) if kind.lower() == "bearer" else None
+    return None if known is None else Caller(known)
+
+
+def session_of(connection: HTTPConnection) -> Caller | None:
+    """Who is signed in, by the cookie alone."""
     token = session_token(connection)
-    known = None if token is None else keys.session(token)
+    known = None if token is None else connection.app.state.keys.session(token)
     return None if known is None else Caller(known, token)
 
 
 def session_token(connection: HTTPConnection) -> str | None:
-    return connection.cookies.get(SECURE_COOKIE) or connection.cookies.get(COOKIE)
+    """The cookie of the way the request came: on HTTPS a neighbour of our host could set the other one."""
+    is_https = connection.url.scheme in ("https", "wss")
+    return connection.cookies.get(SECURE_COOKIE if is_https else COOKIE)
 
 
-def _caller(request: Request) -> Caller:
+# For the OpenAPI document; what they find is found again by `identify`.
+_BEARER = HTTPBearer(auto_error=False, description="A key: alm_….")
+_SESSION = APIKeyCookie(name=COOKIE, auto_error=False, description="A session of /sign-in.")
+
+
+def _caller(
+    request: Request,
+    _bearer: Annotated[object, Security(_BEARER)] = None,
+    _session: Annotated[object, Security(_SESSION)] = None,
+) -> Caller:
     found = identify(request)
     request.app.state.limits.count(found.key)
     request.app.state.keys.note_use(found.key, request.app.state.now())
@@ -165,32 +177,6 @@ Operator = Annotated[Caller, Depends(_operator)]
 
 # --- what a caller may see ----------------------------------------------------------------------------------
 
-_KEPT_SETS = 512
-
-
-class _OwnTeams:
-    """The teams that were only ever an organization's, kept for each night."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._kept: OrderedDict[tuple[str, str], list[str]] = OrderedDict()
-
-    def of(self, night: Night, organization_id: str) -> list[str]:
-        key = (night.id, organization_id)
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        found = own_teams(night, organization_id)
-        with self._lock:
-            self._kept[key] = found
-            while len(self._kept) > _KEPT_SETS:
-                self._kept.popitem(last=False)
-        return found
-
-
-_own_teams = _OwnTeams()
-
 
 def team_filter(night: Night, scope: Scope, column: str = "team_id") -> tuple[str, list[Any]]:
     """A condition of SQL that only rows of a scope's own teams meet, and its parameters."""
@@ -198,7 +184,7 @@ def team_filter(night: Night, scope: Scope, column: str = "team_id") -> tuple[st
         return "true", []
     if scope.kind == "team":
         return f"{column} = ?", [scope.id]
-    return f"{column} = any(?)", [_own_teams.of(night, scope.id)]
+    return f"{column} = any(?)", [night.once(("own teams", scope.id), lambda: own_teams(night, scope.id))]
 
 
 def may_be_stored(text: str) -> bool:

@@ -237,12 +237,12 @@ def slow_calls(
 
 
 _MEASURES = (
-    *("job_count", "completed_job_count", "failed_job_count", "success_rate", "client_cost_usd"),
+    *("job_count", "success_rate", "client_cost_usd"),
     *("latency_avg_ms", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "latency_max_ms"),
     *("call_count", "call_failure_rate", "calls_per_minute", "total_tokens", "credits_used"),
 )
 _SUMS = {
-    *("job_count", "completed_job_count", "failed_job_count", "client_cost_usd", "call_count"),
+    *("job_count", "client_cost_usd", "call_count"),
     *("calls_per_minute", "total_tokens", "credits_used"),
 }
 _NOTHING: dict[str, Any] = {name: 0 if name in _SUMS else None for name in _MEASURES}

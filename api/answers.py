@@ -140,7 +140,8 @@ def from_night(
         if body is None:
             body = encoded(make(night), table=table, output=output)
             state.answers.put(key, body)
-    return answered(request, body, output=output, table=table)
+    whence = {"Almanac-Night": night.id, "Almanac-As-Of": str(utc(night.as_of))}
+    return answered(request, body, output=output, table=table, headers=whence)
 
 
 def encoded(answer: Mapping[str, Any], *, table: Table | None = None, output: str = "json") -> bytes:
@@ -151,10 +152,22 @@ def encoded(answer: Mapping[str, Any], *, table: Table | None = None, output: st
     return json_text(written(answer)).encode()
 
 
-def answered(request: Request, body: bytes, *, output: str = "json", table: Table | None = None) -> Response:
+def answered(
+    request: Request,
+    body: bytes,
+    *,
+    output: str = "json",
+    table: Table | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
     """The response with its ETag, or 304 when the caller has it."""
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
+    headers = {
+        "ETag": tag,
+        "Cache-Control": "private, no-cache",
+        "Vary": "Authorization, Cookie",
+        **(headers or {}),
+    }
     known = request.headers.get("if-none-match", "")
     if known.strip() == "*" or tag in (one.strip().removeprefix("W/") for one in known.split(",")):
         return Response(status_code=304, headers=headers)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from api import alerts, analytics, credits, health, live, openmetrics, pages, usage
@@ -70,6 +71,9 @@ def create_app(settings: Settings, *, now: Callable[[], datetime]) -> FastAPI:
         # their pages fetch scripts from elsewhere
         docs_url=None,
         redoc_url=None,
+        # a redirect would name whatever host the request names
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     state = app.state
     state.settings = settings
@@ -113,6 +117,11 @@ def _probes(settings: Settings) -> Any:
     return None if settings.probes is None else load_probes(settings.probes)
 
 
+# Bytes of a query: a name of a tenant and a search, percent-encoded; and its parameters, of which the
+# framework looks up each one by going through all of them, while everybody else waits.
+_LONGEST_QUERY, _MOST_PARAMETERS = 16_384, 50
+# As nginx counts them: the client closed the request.
+_GONE = 499
 # Of metrics: whoever asks may make up any other.
 _METHODS = ("GET", "HEAD", "POST")
 
@@ -128,6 +137,7 @@ class _Common:
             await self._app(scope, receive, send)
             return
         began, status, is_begun, method = time.perf_counter(), 500, False, scope["method"]
+        query = scope["query_string"]
         is_head = method == "HEAD" and scope["path"] != live.PATH
         if is_head:
             scope = {**scope, "method": "GET"}
@@ -144,7 +154,14 @@ class _Common:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            if len(query) > _LONGEST_QUERY or query.count(b"&") >= _MOST_PARAMETERS:
+                too_long = _problem(Request(scope), Wrong("The question is too long."))
+                await too_long(scope, receive, send_with_headers)
+            else:
+                await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            # whoever asked has gone in the middle of it
+            status = _GONE
         except Exception as error:
             if is_begun:
                 raise

@@ -50,6 +50,8 @@ KEEPALIVE_SECONDS = 15.0
 # Milliseconds after which a browser that lost the line asks again; our page waits longer each time.
 RETRY_MILLISECONDS = 2000
 MOST_VIEWERS = 1000
+# Places that tenants never take.
+OF_OPERATORS = 100
 # Of one organization or team.
 MOST_OF_TENANT = 100
 
@@ -136,8 +138,10 @@ class LiveHub:
     def require_room(self, scope: Scope) -> None:
         """NotNow when a scope has too many viewers, or all together."""
         there = self._channels.get(scope)
-        is_full = there is not None and scope != PLATFORM and len(there.viewers) >= MOST_OF_TENANT
-        if self.is_over or is_full or self.viewer_count >= MOST_VIEWERS:
+        is_tenant = scope != PLATFORM
+        is_full = there is not None and is_tenant and len(there.viewers) >= MOST_OF_TENANT
+        most = MOST_VIEWERS - OF_OPERATORS if is_tenant else MOST_VIEWERS
+        if self.is_over or is_full or self.viewer_count >= most:
             raise NotNow("Too many live connections are open.", {"Retry-After": "30"})
 
     async def updates(self, viewer: _Viewer) -> AsyncIterator[bytes | None]:
@@ -165,14 +169,18 @@ class LiveHub:
         keys_at = clock()
         while True:
             self._arrival.clear()
-            # a line of its own: requests that wait for a store that is stuck do not hold it up
-            if not self._channels:
-                await _in_thread(self._state.nights.follow)
-            else:
-                self._put(await self._patiently(partial(self._figures.look, tuple(self._channels))))
-                if clock() - keys_at > KEY_SECONDS:
-                    keys_at = clock()
-                    await self._end_those_without_key()
+            try:
+                # a line of its own: requests that wait for a store that is stuck do not hold it up
+                if not self._channels:
+                    await _in_thread(self._state.nights.follow)
+                else:
+                    self._put(await self._patiently(partial(self._figures.look, tuple(self._channels))))
+                    if clock() - keys_at > KEY_SECONDS:
+                        keys_at = clock()
+                        await self._end_those_without_key()
+            except Exception as error:  # such as no room for another thread: the watch outlives it
+                self._figures.tell(error)
+                self._put(self._figures.unknown(tuple(self._channels)))
             await asyncio.sleep(HASTE_SECONDS)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrival.wait(), LOOK_SECONDS - HASTE_SECONDS)

@@ -21,7 +21,7 @@ from api.answers import encoded
 from flows.alert_recap import RuleName
 from flows.component_health import PlatformHealth, health_by
 from flows.headlines import Headline, read_headlines_of
-from flows.incidents import open_by_scope
+from flows.incidents import SEVERITIES, open_by_scope
 from flows.night_name import NightName
 from flows.ops_store import alerting, probing
 from flows.probe_records import latest
@@ -32,7 +32,6 @@ from flows.status import STALE_AFTER
 from reports.dashboard import freshness
 from reports.formats import figure
 
-SEVERITIES = ("critical", "error", "warning", "info")
 # Seconds after which the ops store is read again though nothing seems to have changed, as of rows changed by
 # hand, or of a clock that was set.
 WHOLE_SECONDS = 60.0
@@ -62,7 +61,8 @@ class _Store:
     # the night whose rules say which incidents tenants see
     night_id: str | None
     probes: list[tuple[datetime, ProbeResult, int]]
-    open_alerts: Mapping[Scope, Counter[str]]
+    # None when no rule was ever asked
+    open_alerts: Mapping[Scope, Counter[str]] | None
     # seconds of the process's own clock
     read_at: float
 
@@ -88,21 +88,24 @@ class LiveFigures:
         try:
             self._read_night(scopes)
         except Exception as error:  # of whatever engine
-            self._tell(error)
+            self.tell(error)
             if self._night.name is None:
                 self._night = _Night(is_known=False)
         night, now = self._night, self._state.now()
         try:
             store = self._read_store(night)
         except Exception as error:
-            self._tell(error)
+            self.tell(error)
             store = None
         health = health_by(store.probes, self._state.probes, now=now) if store else _UNKNOWN_HEALTH
         basis = (night.name, night.is_known, _is_stale(night, now), health, store and store.open_alerts)
         kept = self._payloads if basis == self._basis else {}
         open_alerts = store.open_alerts if store else None
         self._payloads = {
-            scope: kept.get(scope) or _payload(night, scope, now, health, open_alerts) for scope in scopes
+            # what could not be read of a scope is asked for again, and not kept as if it were nothing
+            scope: (scope in night.headlines and kept.get(scope))
+            or _payload(night, scope, now, health, open_alerts)
+            for scope in scopes
         }
         self._basis = basis
         return self._payloads
@@ -141,7 +144,7 @@ class LiveFigures:
             probe, event = connection.execute(newest).one()
             is_old = kept is None or began - kept.read_at > WHOLE_SECONDS
             if kept is None or is_old or (kept.marks[1], kept.night_id) != (event, night_id):
-                open_alerts: Mapping[Scope, Counter[str]] = open_by_scope(connection, night.rules)
+                open_alerts: Mapping[Scope, Counter[str]] | None = open_by_scope(connection, night.rules)
             else:
                 open_alerts = kept.open_alerts
         if kept is None or is_old or kept.marks[0] != probe:
@@ -152,7 +155,8 @@ class LiveFigures:
         self._kept = _Store((probe, event), night_id, found, open_alerts, read_at)
         return self._kept
 
-    def _tell(self, error: Exception) -> None:
+    def tell(self, error: Exception) -> None:
+        """Say on stderr what went wrong; what goes on is said once a minute."""
         at = time.monotonic()
         if at - self._told_at > TROUBLE_SECONDS:
             self._told_at = at

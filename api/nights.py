@@ -344,9 +344,10 @@ class PostgresNights:
             with self._opened().connection(timeout=POOL_WAIT_SECONDS) as connection:
                 yield connection, where
         except (psycopg.OperationalError, PoolTimeout) as error:
-            raise Unavailable(
-                f"The warehouse {where} cannot be read now ({type(error).__name__})."
-            ) from error
+            # where it is is for operators: the cause goes to stderr alone
+            raise Unavailable("The warehouse cannot be read now.") from AlmanacError(
+                f"{where}, {type(error).__name__}"
+            )
 
     def _opened(self) -> ConnectionPool[Any]:
         from psycopg_pool import ConnectionPool

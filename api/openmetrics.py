@@ -15,7 +15,7 @@ from api.access import Operator
 from api.health import health_now
 from api.problems import OF_ONE
 from flows.headlines import read_headlines
-from flows.incidents import incidents_of
+from flows.incidents import SEVERITIES, open_by_scope
 from flows.probe_results import ProbeVerdict
 from flows.review_scopes import PLATFORM
 from flows.status import STALE_AFTER
@@ -24,9 +24,6 @@ router = APIRouter(tags=["metrics"])
 
 # Seconds: a page of the dashboard is at the upper end.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-SEVERITIES = ("critical", "error", "warning", "info")
-# Open incidents that are counted; there are never near as many.
-_MOST_INCIDENTS = 10_000
 
 
 class ServiceMetrics:
@@ -91,7 +88,7 @@ class _Collector:
                     float(one.value),
                 )
         yield from self._components()
-        yield self._incidents()
+        yield from self._incidents()
         yield _gauge("almanac_live_viewers", "Open live connections.", self._state.live.viewer_count)
 
     def _components(self) -> Iterable[Metric]:
@@ -108,13 +105,15 @@ class _Collector:
         yield status
         yield latency
 
-    def _incidents(self) -> Metric:
-        rows = incidents_of(self._state.store(), PLATFORM, {}, also_resolved=False, limit=_MOST_INCIDENTS)
-        counts = Counter(row.severity for row in rows)
+    def _incidents(self) -> Iterable[Metric]:
+        with self._state.store().reading() as connection:
+            counts = open_by_scope(connection, {})
+        if counts is None:
+            return
         family = GaugeMetricFamily("almanac_open_incidents", "Incidents that are open.", labels=("severity",))
         for severity in SEVERITIES:
-            family.add_metric((severity,), counts[severity])
-        return family
+            family.add_metric((severity,), counts.get(PLATFORM, Counter())[severity])
+        yield family
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

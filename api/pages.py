@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import Annotated
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -16,9 +16,9 @@ from api.access import (
     Caller,
     SignedIn,
     address_of,
-    known_by,
     require_organization,
     require_team,
+    session_of,
     session_token,
 )
 from api.nights import Night
@@ -37,11 +37,12 @@ SIGN_IN = "/sign-in"
 HOME = "/monitoring"
 # Bytes of the form that signs somebody in.
 LARGEST_FORM = 8192
+# Characters of the page to go to after signing in; of a longer one it is the first page.
+LONGEST_PATH = 2000
 
 _TITLES = {
     401: "Sign in first",
     404: "Not there",
-    413: "Too long",
     422: "Not understood",
     429: "Too often",
     503: "Not now",
@@ -64,8 +65,10 @@ def root() -> Response:
 
 
 @router.get(SIGN_IN)
-def sign_in_form(request: Request, next: Annotated[str | None, Query(max_length=2000)] = None) -> Response:
-    if known_by(request) is not None:
+def sign_in_form(
+    request: Request, next: Annotated[str | None, Query(max_length=LONGEST_PATH)] = None
+) -> Response:
+    if session_of(request) is not None:
         return RedirectResponse(_own_path(next), status_code=303)
     return _form(next)
 
@@ -80,12 +83,12 @@ async def sign_in(request: Request) -> Response:
 
 def _sign_in(request: Request, key: str, next_path: str | None) -> Response:
     state = request.app.state
-    address = address_of(request)
-    state.limits.require_patience(address)
     known = state.keys.find(key)
     if known is None:
-        state.limits.count_bad_key(address)
+        state.limits.count_bad_key(address_of(request))
         return _form(next_path, trouble="This key is not good: unknown, expired or revoked.", status=401)
+    # each session is written, and every one of them is held
+    state.limits.count(known)
     response = RedirectResponse(_own_path(next_path), status_code=303)
     is_https = request.url.scheme == "https"
     response.set_cookie(
@@ -123,7 +126,7 @@ def require_same_origin(request: Request) -> None:
         is_ours = site in ("same-origin", "none")
     else:
         # an old browser, or a program; no browser sends a form across origins without Origin
-        is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+        is_ours = origin is None or origin.partition("://")[2] == request.headers.get("host")
     if not is_ours:
         raise Wrong("This form came from another site.")
 
@@ -135,7 +138,10 @@ async def _fields(request: Request) -> dict[str, str]:
         body += part
         if len(body) > LARGEST_FORM:
             raise Wrong("That is longer than any key.")
-    fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+    except ValueError:
+        raise Wrong("That is no form of ours.") from None
     return {name: values[-1] for name, values in fields.items()}
 
 
@@ -245,7 +251,8 @@ def problem_page(request: Request, error: ApiError) -> Response:
     """A problem for people; whoever is not signed in gets the form, and is led back after it."""
     if error.status == 401:
         asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        suffix = "" if asked in ("/", HOME) or request.method != "GET" else f"?next={quote(asked, safe='')}"
+        is_plain = asked in ("/", HOME) or request.method != "GET" or len(asked) > LONGEST_PATH
+        suffix = "" if is_plain else f"?next={quote(asked, safe='')}"
         return _sealed(RedirectResponse(SIGN_IN + suffix, status_code=303))
     nonce = secrets.token_urlsafe(16)
     title = _TITLES.get(error.status, "It did not work")

@@ -15,7 +15,7 @@ from api.answers import Number
 from api.nights import Night
 from api.periods import AskedPeriod
 from api.scopes import of_scope
-from flows.organization_parts import organization_parts, ratio
+from flows.organization_parts import organization_models, organization_parts, ratio
 from flows.review_scopes import PLATFORM, Scope
 
 _FINISHED = "sum(completed_job_count + failed_job_count + cancelled_job_count)"
@@ -50,9 +50,8 @@ class JobTypeRow(BaseModel):
 
 
 class ModelRow(BaseModel):
-    """A model's part with latencies of single calls in milliseconds; `team_id` is null of all teams."""
+    """A model's part, with latencies of single successful calls in milliseconds."""
 
-    team_id: str | None
     model_group: str
     model: str
     calls: int
@@ -165,13 +164,17 @@ def job_types(night: Night, scope: Scope, asked: AskedPeriod) -> list[dict[str, 
 
 
 def models(night: Night, scope: Scope, asked: AskedPeriod) -> list[dict[str, Any]]:
-    """The scope's models in the period, the most called first: of the platform, else of each team."""
-    mart, team = ("model_performance", "null") if scope == PLATFORM else ("model_usage", "team_id")
-    condition, parameters = ("true", list[Any]()) if scope == PLATFORM else team_filter(night, scope)
+    """The scope's models in the period, the most called first."""
+    if scope.kind == "organization":
+        sql, parameters = organization_models(scope.id, asked.start_date, asked.end_date)
+        return night.rows(
+            f"select * from ({sql}) as models order by calls desc, model_group, model", parameters
+        )
+    mart = "model_performance" if scope == PLATFORM else "model_usage"
+    condition, parameters = team_filter(night, scope)
     return night.rows(
         f"""
         select
-            {team} as team_id,
             model_group,
             model,
             call_count as calls,
@@ -186,7 +189,7 @@ def models(night: Night, scope: Scope, asked: AskedPeriod) -> list[dict[str, Any
             latency_max_ms
         from warehouse.marts.{mart}_{asked.grain}
         where period_start_date = ? and {condition}
-        order by call_count desc, model_group, model, 1
+        order by call_count desc, model_group, model
         """,
         [asked.start_date, *parameters],
     )

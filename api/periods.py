@@ -19,9 +19,10 @@ PeriodText = Annotated[
     str,
     Query(
         description="A month (2025-10), an ISO week (2025-W40) or a day (2025-10-05) in the reporting zone.",
-        pattern=r"^[0-9]{4}-(W[0-9]{2}|[0-9]{2}|[0-9]{2}-[0-9]{2})$",
+        # told to programs; people are told in words, by parse_period
+        json_schema_extra={"pattern": r"^[0-9]{4}-(W[0-9]{2}|[0-9]{2}|[0-9]{2}-[0-9]{2})$"},
         examples=["2025-10", "2025-W40", "2025-10-05"],
-        max_length=10,
+        max_length=100,
     ),
 ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import resource
 import socket
 from collections.abc import Callable
@@ -9,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from api.app import create_app
 from flows.errors import AlmanacError
@@ -24,6 +27,12 @@ _LARGEST_MESSAGE = 4096
 _MOST_CONNECTIONS = 2000
 # Open files besides: the night, stores, logs.
 _OTHER_FILES = 100
+# Seconds for the first request of a connection to come whole.
+_FIRST_REQUEST_SECONDS = 10
+_OF_STRANGERS = (
+    "ASGI callable returned without completing handshake",
+    "Invalid HTTP request received",
+)
 # Seconds for which the other end may take nothing of what was sent to it.
 _DEAF_SECONDS = 30
 
@@ -54,6 +63,7 @@ def run_service(
         server = _Server(
             uvicorn.Config(
                 app,
+                http=_Impatient,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
@@ -68,7 +78,31 @@ def run_service(
             ),
             before_end=app.state.live.end,
         )
+        logging.getLogger("uvicorn.error").addFilter(_Quiet())
         server.run(sockets=[listening])
+
+
+class _Impatient(AutoHTTPProtocol):  # type: ignore[valid-type,misc]
+    """Closes a connection whose first request does not come: it would hold the place of another one."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._patience = self.loop.call_later(_FIRST_REQUEST_SECONDS, self._close_unless_asked)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._patience.cancel()
+        super().connection_lost(exc)
+
+    def _close_unless_asked(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+
+class _Quiet(logging.Filter):
+    """Keeps out of the log what any stranger can make the server say."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith(_OF_STRANGERS)
 
 
 class _Server(uvicorn.Server):

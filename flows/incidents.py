@@ -65,12 +65,18 @@ def _of_scope(scope: Scope, rules: Mapping[str, RuleName]) -> Select[Any]:
     return query
 
 
-def open_by_scope(connection: Connection, rules: Mapping[str, RuleName]) -> dict[Scope, Counter[str]]:
+# The loudest first.
+SEVERITIES = tuple(str(severity) for severity in sorted(Severity, key=lambda one: -one.rank))
+
+
+def open_by_scope(connection: Connection, rules: Mapping[str, RuleName]) -> dict[Scope, Counter[str]] | None:
     """How many of each severity are open, of the platform and of each tenant that has any.
 
-    Counted are those that `incidents_of` lists of the scope.
+    Counted are those that `incidents_of` lists of the scope. None when no rule was ever asked.
     """
     table = alerting.incidents
+    if connection.scalar(select(alerting.evaluations.c.evaluation_id).limit(1)) is None:
+        return None
     rows = connection.execute(
         select(
             table.c.rule,

@@ -1,4 +1,4 @@
-"""What an organization's figures of some days are made of, by team or by job type.
+"""What an organization's figures of some days are made of: teams, job types, models.
 
 Counted from the facts by the organization that each row belongs to: the marts of teams and job types have
 none, and a team that moved has rows of two organizations in them.
@@ -10,14 +10,24 @@ from datetime import date
 from typing import Any, Literal
 
 
-def ratio(numerator: str, denominator: str) -> str:
-    """A rate of two counts in SQL, as the macro `ratio`: six places, half away from zero, null of nothing.
+def ratio(numerator: str, denominator: str, places: int = 6) -> str:
+    """Two whole numbers divided in SQL as the marts divide: half away from zero, null of nothing.
 
     Through whole numbers: neither engine divides decimals exactly.
     """
-    scaled, divisor = f"(2000000 * {numerator} + {denominator})", f"nullif(2 * {denominator}, 0)"
+    scaled, divisor = f"({2 * 10**places} * {numerator} + {denominator})", f"nullif(2 * {denominator}, 0)"
     quotient = f"cast(({scaled} - {scaled} % {divisor}) / {divisor} as numeric(18, 0))"
-    return f"cast({quotient} * cast(0.000001 as numeric(7, 6)) as numeric(18, 6))"
+    unit = f"cast({10**-places:.{places}f} as numeric({places + 1}, {places}))"
+    return f"cast({quotient} * {unit} as numeric(18, {places}))"
+
+
+def latency(fraction: float) -> str:
+    """A percentile of the latencies of successful calls in SQL, in milliseconds, as the marts have it.
+
+    By way of text: cast to a decimal, a double of PostgreSQL keeps 15 digits (macro `percentile`).
+    """
+    found = f"percentile_cont({fraction}) within group (order by case when not is_failed then latency_ms end)"
+    return f"cast(cast({found} as varchar) as numeric(18, 3))"
 
 
 _PARTS = """
@@ -68,10 +78,7 @@ left join (
         count(case when is_failed then 1 end) as failed_call_count,
         sum(total_tokens) as total_tokens,
         sum(client_cost_usd) as client_cost_usd,
-        -- as the marts have it: their macro percentile says why the text
-        cast(
-            cast(percentile_cont(0.95) within group (order by latency_ms) as varchar) as numeric(18, 3)
-        ) as latency_p95_ms
+        {latency_p95} as latency_p95_ms
     from warehouse.marts.fct_llm_calls
     where organization_id = ? and call_date >= ? and call_date < ?
     group by 1
@@ -96,5 +103,40 @@ def organization_parts(
 
     Columns are named as in the usage marts; what is not known is null, of nothing a sum is 0.
     """
-    rate = ratio("jobs.failed_job_count", "jobs.finished_job_count")
-    return _PARTS.format(part=part, failure_rate=rate), 6 * [organization_id, start_date, end_date]
+    sql = _PARTS.format(
+        part=part,
+        failure_rate=ratio("jobs.failed_job_count", "jobs.finished_job_count"),
+        latency_p95=latency(0.95),
+    )
+    return sql, 6 * [organization_id, start_date, end_date]
+
+
+_MODELS = f"""
+select
+    model_group,
+    model,
+    count(*) as calls,
+    count(case when is_failed then 1 end) as failed_calls,
+    {ratio("count(case when is_failed then 1 end)", "count(*)")} as failure_rate,
+    cast(sum(total_tokens) as bigint) as total_tokens,
+    cast(sum(client_cost_usd) as numeric(28, 8)) as cost_usd,
+    {
+    ratio(
+        "sum(case when not is_failed then latency_ms end)",
+        "count(case when not is_failed then latency_ms end)",
+        3,
+    )
+} as latency_avg_ms,
+    {latency(0.5)} as latency_p50_ms,
+    {latency(0.95)} as latency_p95_ms,
+    {latency(0.99)} as latency_p99_ms,
+    cast(max(case when not is_failed then latency_ms end) as numeric(18, 3)) as latency_max_ms
+from warehouse.marts.fct_llm_calls
+where organization_id = ? and call_date >= ? and call_date < ?
+group by model_group, model
+"""
+
+
+def organization_models(organization_id: str, start_date: date, end_date: date) -> tuple[str, list[Any]]:
+    """A query with one row per model group and model that the organization called, and its parameters."""
+    return _MODELS, [organization_id, start_date, end_date]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -400,23 +400,16 @@ def teams(facts: Facts, scope: Scope, span: Span) -> list[Row]:
     return sorted(rows, key=lambda row: (-row["jobs"], -row["calls"], row["team_id"].encode()))
 
 
-def models(facts: Facts, scope: Scope, span: Span, shown: Collection[str]) -> list[Row]:
-    """Of the platform in one, else of each team that is `shown`."""
+def models(facts: Facts, scope: Scope, span: Span) -> list[Row]:
+    """Of all teams of the scope together."""
     _, calls, _ = facts.of(scope, span)
-    if scope == PLATFORM:
-        groups = {(None, *key): rows for key, rows in grouped(calls, "model_group", "model").items()}
-    else:
-        groups = {
-            key: rows
-            for key, rows in grouped(calls, "team_id", "model_group", "model").items()
-            if key[0] in shown
-        }
+    groups = grouped(calls, "model_group", "model")
     rows = []
-    for (team, group, model), of in groups.items():
+    for (group, model), of in groups.items():
         failed = sum(call["is_failed"] for call in of)
         rows.append(
             {
-                **{"team_id": team, "model_group": group, "model": model},
+                **{"model_group": group, "model": model},
                 **{"calls": len(of), "failed_calls": failed, "failure_rate": ratio(failed, len(of))},
                 "total_tokens": added(of, "total_tokens"),
                 "cost_usd": added(of, "client_cost_usd"),
@@ -433,7 +426,7 @@ def models(facts: Facts, scope: Scope, span: Span, shown: Collection[str]) -> li
         rows,
         key=lambda row: (
             -row["calls"],
-            *(str(row[name]).encode() for name in ("model_group", "model", "team_id")),
+            *(str(row[name]).encode() for name in ("model_group", "model")),
         ),
     )
 

@@ -18,10 +18,11 @@ from urllib.parse import quote, urlencode
 
 import duckdb
 import httpx
+from sqlalchemy import insert
 
 from api.app import create_app
 from flows.api_keys import create_key
-from flows.ops_store import open_ops_store
+from flows.ops_store import OpsStore, alerting, open_ops_store
 from flows.review_scopes import PLATFORM, Scope
 from flows.settings import Settings
 from tests.published import TAPE_AS_OF
@@ -57,7 +58,19 @@ def own_copy(published: Published, data_dir: Path, **changed: Any) -> Settings:
     )
     for name in ("warehouse_path", "landing_path"):
         shutil.copy(getattr(published.settings, name), getattr(settings, name))
+    ask_rules_once(open_ops_store(settings))
     return settings
+
+
+def ask_rules_once(store: OpsStore) -> None:
+    """Note that the alerts' rules were asked, so that what is open is known."""
+    with store.transaction() as connection:
+        connection.execute(
+            insert(alerting.evaluations).values(
+                **{"cadence": "night", "occasion": "night", "as_of": TAPE_AS_OF, "evaluated_at": TAPE_AS_OF},
+                **{"candidate_count": 0, "breach_count": 0, "unknown_count": 0},
+            )
+        )
 
 
 def make_keys(
@@ -137,6 +150,11 @@ class Service:
         if text is not None:
             given.append((b"Authorization", f"Bearer {text}".encode()))
         return self._runner.run(self._client(address).request(method, path, headers=given))
+
+    def post(self, path: str, form: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        """A form as a browser sends it."""
+        given = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+        return self._runner.run(self._client("127.0.0.1").post(path, content=form, headers=given))
 
     def exact(self, path: str, scope: Scope = PLATFORM) -> Any:
         """What an answer's JSON says, decimals as they are written."""

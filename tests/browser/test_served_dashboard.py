@@ -170,7 +170,7 @@ def test_readers_look_around(browser: Browser, site: Site) -> None:
         expect(page.get_by_role("heading", level=1)).to_have_text("acme-docs")
         page.get_by_role("link", name="Platform").click()
         with page.expect_download() as download:
-            page.get_by_role("link", name="All of them as CSV").click()
+            page.get_by_role("link", name="Teams with activity as CSV").click()
         rows = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
         assert rows[0].startswith("team_id,organization_id,jobs")
         assert len(rows) == 1 + len([job for job in jobs if job > 0])

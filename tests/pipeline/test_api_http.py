@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from api.access import BAD_KEYS_PER_MINUTE
+from api.access import BAD_KEYS_PER_MINUTE, COOKIE, SECURE_COOKIE
 from api.answers import KeptAnswers
 from api.app import create_app
 from flows.review_scopes import PLATFORM, Scope
@@ -140,13 +140,63 @@ def test_an_address_that_tries_keys_waits(service: Service) -> None:
     assert refused.status_code == 429
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert guess("10.1.0.2", 0) == 401
-    assert service.ask("/api/alerts", TEAM, address="10.1.0.2").status_code == 200
+    # whoever shares the address and has a key is let in
+    assert service.ask("/api/alerts", TEAM, address="10.1.0.1").status_code == 200
     # hosts of one IPv6 network are one; asking without a key is no try
     assert {guess(f"2001:db8::{n:x}", n) for n in range(1, BAD_KEYS_PER_MINUTE + 1)} == {401}
     assert guess("2001:db8::ffff", 1) == 429
     assert guess("2001:db8:0:1::1", 1) == 401
     for _ in range(BAD_KEYS_PER_MINUTE + 5):
         assert service.ask("/api/alerts", address="10.1.0.3").status_code == 401
+    # nor is a page that stays open with a session that is over
+    for _ in range(BAD_KEYS_PER_MINUTE + 5):
+        cookie = [("Cookie", f"{COOKIE}=alm_session_{'x' * 43}")]
+        assert service.ask("/api/alerts", headers=cookie, address="10.1.0.4").status_code == 401
+
+
+def test_signing_in_is_a_question_of_the_key(published: Published, tmp_path: Path) -> None:
+    """Each session is written and held: a key that makes them without end waits."""
+    settings = own_copy(published, tmp_path / "data", api_requests_per_minute=3)
+    with Service(settings, make_keys(settings, SCOPES)) as service:
+        form = f"key={service.keys[TEAM]}"
+        statuses = [service.post("/sign-in", form).status_code for _ in range(5)]
+        assert statuses == [303] * 3 + [429] * 2
+
+
+@pytest.mark.parametrize(
+    ("form", "headers"),
+    [
+        ("&".join(f"a{n}=1" for n in range(11)), {}),
+        ("key=" + "x" * 10_000, {}),
+        ("key=x", {"Origin": "http://["}),
+        ("key=x", {"Sec-Fetch-Site": "cross-site"}),
+        ("key=x", {"Origin": "https://evil.example"}),
+    ],
+)
+def test_forms_that_are_not_ours_are_refused(service: Service, form: str, headers: dict[str, str]) -> None:
+    assert service.post("/sign-in", form, headers).status_code == 422
+    assert not list(service.settings.logs_dir.glob("*"))
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/health", "/api/alerts", "/monitoring"])
+def test_a_question_without_end_is_refused_before_it_is_read(service: Service, path: str) -> None:
+    for query in ("&".join(f"a{n}" for n in range(60)), "q=" + "x" * 20_000):
+        assert service.ask(f"{path}?{query}").status_code == 422
+
+
+def test_no_redirect_goes_where_the_request_says(service: Service) -> None:
+    refused = service.ask("/monitoring/", TEAM, headers=[("Host", "evil.example")])
+    assert (refused.status_code, refused.headers.get("location")) == (404, None)
+
+
+def test_on_https_only_the_cookie_that_is_bound_to_our_host_counts(service: Service) -> None:
+    signed_in = service.post("/sign-in", f"key={service.keys[TEAM]}")
+    token = signed_in.headers["set-cookie"].partition("=")[2].partition(";")[0]
+    plain, bound = [("Cookie", f"{COOKIE}={token}")], [("Cookie", f"{SECURE_COOKIE}={token}")]
+    assert service.ask("/api/alerts", headers=plain).status_code == 200
+    assert service.ask("https://almanac.test/api/alerts", headers=plain).status_code == 401
+    assert service.ask("https://almanac.test/api/alerts", headers=bound).status_code == 200
+    assert service.ask("/api/alerts", headers=bound).status_code == 401
 
 
 # --- kept answers
@@ -206,7 +256,6 @@ def test_every_answer_has_the_headers_that_keep_it_safe(service: Service) -> Non
         404: service.ask("/nothing", TEAM),
         405: service.ask(USAGE, TEAM, method="DELETE"),
         422: service.ask("/api/teams/acme-batch/usage?period=x", TEAM),
-        307: service.ask("/api/alerts/", TEAM),
     }
     service.app.state.answers = Broken("secret")
     answers[500] = service.ask(USAGE, TEAM)
@@ -221,7 +270,7 @@ def test_every_answer_has_the_headers_that_keep_it_safe(service: Service) -> Non
         policy = response.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'"), status
         assert "frame-ancestors 'none'" in policy, status
-        assert "cache-control" in response.headers or status == 307, status
+        assert "cache-control" in response.headers, status
     assert answers[500].json() == {"detail": "Something went wrong here; the log has it."}
 
 

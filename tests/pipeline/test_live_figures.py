@@ -17,17 +17,18 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from api.app import create_app
-from api.live_figures import SEVERITIES, LiveFigures
+from api.live_figures import LiveFigures
 from flows.alert_recap import RuleName
 from flows.headlines import read_headlines_of
 from flows.health import Round
-from flows.incidents import incidents_of, open_by_scope
+from flows.incidents import SEVERITIES, incidents_of, open_by_scope
 from flows.ops_store import OpsStore, alerting, open_ops_store, probing
 from flows.probe_records import CLOCK_SLACK, latest, record
 from flows.probe_results import ProbeResult, ProbeVerdict
 from flows.review_scopes import PLATFORM, Scope
 from flows.settings import Settings
 from flows.warehouse import open_published
+from tests.api_service import ask_rules_once
 from tests.postgres_server import PostgresServer
 from tests.published import Published
 
@@ -207,6 +208,10 @@ def test_open_alerts_are_counted_as_they_are_listed(store: OpsStore) -> None:
     with store.transaction() as connection:
         connection.execute(insert(alerting.incidents), rows)
     with store.reading() as connection:
+        # a store whose rules nobody has asked knows of nothing
+        assert open_by_scope(connection, rules) is None
+    ask_rules_once(store)
+    with store.reading() as connection:
         counted = open_by_scope(connection, rules)
     scopes = [PLATFORM, *(Scope(kind, ident) for kind, idents in tenants.items() for ident in idents)]
     listed = {
@@ -215,6 +220,7 @@ def test_open_alerts_are_counted_as_they_are_listed(store: OpsStore) -> None:
         )
         for scope in scopes
     }
+    assert counted is not None
     assert sum(map(bool, listed.values())) >= 4
     assert {scope: counted.get(scope, Counter()) for scope in scopes} == listed
 
