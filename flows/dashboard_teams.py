@@ -29,8 +29,8 @@ _TEAMS = """
         coalesce(usage.failed_job_count, 0) as failed_job_count,
         usage.failure_rate,
         coalesce(usage.call_count, 0) as call_count,
-        coalesce(usage.total_tokens, 0) as total_tokens,
-        -- a team without a row cost nothing; a row without a cost is not known
+        -- a team without a row used and cost nothing; a row without tokens or a cost is not known
+        case when usage.team_id is null then 0 else usage.total_tokens end as total_tokens,
         case when usage.team_id is null then 0 else usage.client_cost_usd end as client_cost_usd,
         usage.latency_p95_ms,
         coalesce(usage.credits_used, 0) as credits_used,

@@ -87,7 +87,7 @@ class PeriodFigures:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One local day; a day without activity has zeros, and costs that are not known are None."""
+    """One local day; without activity it has zeros, and tokens and costs that are not known are None."""
 
     day: date
     is_complete: bool
@@ -96,7 +96,7 @@ class Day:
     job_count: int
     failed_job_count: int
     call_count: int
-    total_tokens: int
+    total_tokens: int | None
     client_cost_usd: Decimal | None
 
 
@@ -142,7 +142,7 @@ class TeamRow:
     failed_job_count: int
     failure_rate: Decimal | None
     call_count: int
-    total_tokens: int
+    total_tokens: int | None
     client_cost_usd: Decimal | None
     credits_used: int
     credits_remaining: int | None

@@ -111,10 +111,9 @@ def _daily(days: Sequence[Day], dates: str) -> dict[str, Markup]:
         return {}
     jobs = [day.job_count for day in days if day.is_shown]
     failed = [day.failed_job_count for day in days if day.is_shown]
-    costs = [day.client_cost_usd for day in days if day.is_shown]
-    known = [cost for cost in costs if cost is not None]
+    costs, unpriced = _known([day.client_cost_usd for day in days if day.is_shown])
+    tokens, uncounted = _known([day.total_tokens for day in days if day.is_shown])
     label = {day.day: formats.day(day.day, dates=dates) for day in days}
-    unknown = f"; {len(costs) - len(known)} days are not known" if len(known) < len(costs) else ""
     return {
         "jobs": charts.columns(
             "daily-jobs",
@@ -131,7 +130,7 @@ def _daily(days: Sequence[Day], dates: str) -> dict[str, Markup]:
         "cost": charts.columns(
             "daily-cost",
             "Client cost each day",
-            f"{formats.usd(sum(known, Decimal(0)))} in the period{unknown}.",
+            f"{formats.usd(sum(costs, Decimal(0)))} in the period{unpriced}.",
             [
                 charts.Column(
                     label[day.day], day.client_cost_usd, None, not day.is_shown, not day.is_complete
@@ -143,7 +142,7 @@ def _daily(days: Sequence[Day], dates: str) -> dict[str, Markup]:
         "tokens": charts.columns(
             "daily-tokens",
             "Tokens each day",
-            f"{formats.compact(sum(day.total_tokens for day in days if day.is_shown))} in the period.",
+            f"{formats.compact(sum(tokens))} in the period{uncounted}.",
             [
                 charts.Column(label[day.day], day.total_tokens, None, not day.is_shown, not day.is_complete)
                 for day in days
@@ -151,3 +150,11 @@ def _daily(days: Sequence[Day], dates: str) -> dict[str, Markup]:
             figure=partial(formats.short_figure, unit="tokens"),
         ),
     }
+
+
+def _known(values: Sequence[Decimal | int | None]) -> tuple[list[Decimal | int], str]:
+    """The values that are known, and what to say of the days whose are not."""
+    known = [value for value in values if value is not None]
+    missing = len(values) - len(known)
+    days = "1 day is" if missing == 1 else f"{missing} days are"
+    return known, f"; {days} not known" if missing else ""

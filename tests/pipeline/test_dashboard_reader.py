@@ -142,7 +142,7 @@ def test_the_days_are_the_daily_marts(reader: Reader, published: Published, scop
         (
             sum(day.job_count for day in days),
             sum(day.failed_job_count for day in days),
-            sum(day.total_tokens for day in days),
+            sum(day.total_tokens for day in days if day.total_tokens is not None),
             sum(day.client_cost_usd for day in days if day.client_cost_usd is not None),
         )
     ]
@@ -288,6 +288,39 @@ def test_pages_make_up_the_whole_table(reader: Reader) -> None:
         assert part is not None
         rows += part.rows
     assert rows == list(whole.rows)
+
+
+def test_tokens_that_are_not_known_are_no_zeros_and_the_pages_are_drawn(
+    published: Published, tmp_path: Path
+) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    shutil.copy(published.settings.warehouse_path, path)
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{path}' as warehouse")
+        for mart, key in (
+            ("platform_usage_daily", "true"),
+            ("organization_usage_daily", "organization_id = 'org_acme'"),
+            ("team_usage_daily", "team_id = 'acme-docs'"),
+            ("team_usage_weekly", "team_id = 'acme-docs'"),
+        ):
+            connection.execute(
+                f"update warehouse.marts.{mart} set total_tokens = null "
+                f"where {key} and period_start_date between date '2026-11-16' and date '2026-11-18'"
+            )
+        connection.execute(
+            "update warehouse.marts.fct_llm_calls set total_tokens = null "
+            "where team_id = 'acme-docs' and call_date >= date '2026-11-16'"
+        )
+    with closing(open_published(path)) as reader:
+        for scope in EVERY:
+            page = read(reader, scope, period="2026-W47")
+            assert {one.total_tokens for one in page.days if 16 <= one.day.day <= 18} == {None}
+            html = render_dashboard(page, ServedLinks(page, reader_kind=scope.kind), nonce="n")
+            assert "in the period; 3 days are not known." in html
+            if page.teams is not None:
+                tokens = {row.team_id: row.total_tokens for row in page.teams.rows}
+                assert tokens.pop("acme-docs") is None
+                assert None not in tokens.values()
 
 
 # --- health and alerts --------------------------------------------------------------------------------------

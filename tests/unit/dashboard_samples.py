@@ -66,7 +66,7 @@ def dashboard(scope: str = "platform", kind: str = "weekly", name: str = "ком
                 40 + number,
                 max(number, 0),
                 200,
-                300_000,
+                None if number == 4 else 300_000,
                 None if number == 3 else D("1.25"),
             )
             for number in range(-14, 7)
@@ -121,7 +121,7 @@ def teams(name: str, count: int = 3) -> f.TeamTable:
     return f.TeamTable(
         rows=(
             f.TeamRow(name, name, name, 320, 22, D("0.074"), 1432, 4_134_914, D("9.30"), 563, 35, D("14020")),
-            f.TeamRow("no price", "o", None, 3, 0, D(0), 3, 900, None, 3, None, None),
+            f.TeamRow("no price", "o", None, 3, 0, D(0), 3, None, None, 3, None, None),
             *(
                 f.TeamRow(f"idle-{number}", "o", "O", 0, 0, None, 0, 0, D(0), 0, 20, None)
                 for number in range(count - 2)

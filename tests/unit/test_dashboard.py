@@ -118,7 +118,18 @@ def test_what_is_not_known_says_so() -> None:
     assert re.search(r"Database unknown no answer measured", words)
     row = re.search(r"no price .*? idle-0", words)
     assert row is not None
-    assert row[0].count("not known") == 2, "neither the cost nor the credits left are zero"
+    assert row[0].count("not known") == 3, "neither tokens, nor the cost, nor the credits left are zero"
+
+
+def test_days_whose_tokens_or_costs_are_not_known_are_said_beside_the_sum_of_the_others() -> None:
+    words = text_of(served(dashboard()))
+    assert "44 4 200 not known $1.25" in words, "the day's tokens"
+    html = served(dashboard())
+    assert "1.80 M in the period; 1 day is not known." in html.replace("\N{THIN SPACE}", " ")
+    assert "$7.50 in the period; 1 day is not known." in html
+    page = dashboard()
+    unknown = tuple(replace(one, total_tokens=None) for one in page.days)
+    assert "0 in the period; 7 days are not known." in served(replace(page, days=unknown))
 
 
 @pytest.mark.parametrize("kind", ["platform", "organization"])
