@@ -64,7 +64,7 @@ class ServedLinks:
         )
 
     def csv(self) -> str | None:
-        """All rows of the page's table of teams as CSV, from the API."""
+        """The teams of the page that did something in its period, as CSV from the API."""
         page = self._page
         if page.period is None:
             return None
