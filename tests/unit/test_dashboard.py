@@ -132,6 +132,13 @@ def test_days_whose_tokens_or_costs_are_not_known_are_said_beside_the_sum_of_the
     assert "0 in the period; 7 days are not known." in served(replace(page, days=unknown))
 
 
+def test_a_table_without_a_team_has_no_head_of_a_row() -> None:
+    page = dashboard()
+    assert page.teams is not None
+    html = served(replace(page, teams=replace(page.teams, rows=(), row_count=0, search="x")))
+    assert re.search(r'<tr><td colspan="\d+">No team of that name\.</td></tr>', html)
+
+
 @pytest.mark.parametrize("kind", ["platform", "organization"])
 def test_the_first_day_of_a_platform_is_a_page(kind: str) -> None:
     words = text_of(served(empty(kind)))
