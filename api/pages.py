@@ -27,6 +27,7 @@ from flows.dashboard_reader import NotThere, read_dashboard
 from flows.dashboard_teams import TeamQuery
 from flows.errors import UsageError
 from flows.key_records import SESSION_LIFE
+from flows.own_teams import own_teams
 from flows.review_scopes import Scope
 from reports import dashboard
 from reports.dashboard_links import ServedLinks
@@ -218,8 +219,11 @@ def _dashboard(
             raise NotFound(str(error)) from None
         except UsageError as error:
             raise Wrong(str(error)) from None
+        # the pages of teams that were not only ever its own are not an organization's to see
+        is_tenants = caller.scope.kind == scope.kind == "organization"
+        may_open = frozenset(own_teams(night, scope.id)) if is_tenants else None
     nonce = secrets.token_urlsafe(16)
-    links = ServedLinks(figures, reader_kind=caller.scope.kind)
+    links = ServedLinks(figures, reader_kind=caller.scope.kind, teams=may_open)
     html = dashboard.render_dashboard(
         figures, links, nonce=nonce, reader_name=caller.key.name if caller.session else None
     )

@@ -5,7 +5,7 @@ A link is None where its reader may not go, or where there is nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -34,9 +34,11 @@ class ServedLinks:
 
     can_ask = True
 
-    def __init__(self, page: Dashboard, *, reader_kind: str) -> None:
+    def __init__(self, page: Dashboard, *, reader_kind: str, teams: Container[str] | None = None) -> None:
+        """`teams`: the ids of those that the reader may open; None: all of the page's."""
         self._page = page
         self._reader_kind = reader_kind
+        self._teams = teams
         self.is_own = reader_kind == page.scope_kind
 
     def platform(self) -> str | None:
@@ -48,6 +50,8 @@ class ServedLinks:
         return self._with_period(f"{HOME}/organization", id=organization_id)
 
     def team(self, team_id: str) -> str | None:
+        if self._teams is not None and team_id not in self._teams:
+            return None
         return self._with_period(f"{HOME}/team", id=team_id)
 
     def teams(self, table: TeamTable, *, sort: str, is_descending: bool, page: int) -> str | None:

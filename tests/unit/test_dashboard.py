@@ -139,6 +139,20 @@ def test_a_table_without_a_team_has_no_head_of_a_row() -> None:
     assert re.search(r'<tr><td colspan="\d+">No team of that name\.</td></tr>', html)
 
 
+def test_teams_that_the_reader_may_not_open_are_no_links() -> None:
+    page = dashboard("organization", name="plain")
+    assert page.teams is not None
+    for teams, expected in ((None, {"plain", "no price", "idle-0"}), (frozenset({"idle-0"}), {"idle-0"})):
+        links = ServedLinks(page, reader_kind="organization", teams=teams)
+        html = render_dashboard(page, links, nonce=NONCE)
+        found = {
+            parse_qs(urlsplit(unescape(href)).query)["id"][0]
+            for href in re.findall(r'href="(/monitoring/team[^"]*)"', html)
+        }
+        assert found & {row.team_id for row in page.teams.rows} == expected
+        assert "no price" in text_of(html)
+
+
 @pytest.mark.parametrize("kind", ["platform", "organization"])
 def test_the_first_day_of_a_platform_is_a_page(kind: str) -> None:
     words = text_of(served(empty(kind)))
