@@ -119,7 +119,7 @@ def _team_columns(page: Dashboard) -> dict[str, str]:
 
 def _render(template: str, *, nonce: str | None, scripts: tuple[str, ...], dates: str, **given: Any) -> str:
     style, script = _style(is_served=nonce is not None), _script(scripts)
-    html = (
+    return (
         environment(dates)
         .get_template(f"dashboard/{template}")
         .render(
@@ -129,12 +129,12 @@ def _render(template: str, *, nonce: str | None, scripts: tuple[str, ...], dates
             policy=None if nonce else _policy_of_a_file(style, script),
             **given,
         )
+        .lstrip()
     )
-    return _closed_up(html)
 
 
 def _closed_up(text: str) -> str:
-    """Text without blank lines; what has none stays as it is, and so do the hashes of style and script."""
+    """A style or a script without blank lines; of a page they may be a part of somebody's id."""
     return re.sub(r"\n\s*\n+", "\n", text)
 
 

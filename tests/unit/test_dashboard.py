@@ -139,6 +139,12 @@ def test_a_table_without_a_team_has_no_head_of_a_row() -> None:
     assert re.search(r'<tr><td colspan="\d+">No team of that name\.</td></tr>', html)
 
 
+def test_an_id_keeps_its_blank_lines() -> None:
+    ident = "a\n\n \n\nb"
+    html = served(replace(dashboard("organization", name="plain"), scope_id=ident))
+    assert f'name="id" value="{ident}"' in html
+
+
 def test_teams_that_the_reader_may_not_open_are_no_links() -> None:
     page = dashboard("organization", name="plain")
     assert page.teams is not None
