@@ -61,6 +61,7 @@ def read_dashboard(
     offered = _offered(reader)
     chosen = _choose(offered, period)
     kind, shown = chosen or (None, None)
+    today = _today(reader)
     return figures.Dashboard(
         scope_kind=scope.kind,
         scope_id=scope.id,
@@ -79,6 +80,8 @@ def read_dashboard(
             figures.Today(one.key, one.label, one.unit, one.value, one.yesterday, one.last_week)
             for one in read_headlines(reader, scope)
         ),
+        today_date=today,
+        is_today=today == local_day(now, zone),
         figures=_figures(reader, scope, kind, shown) if kind and shown else None,
         days=_days(reader, scope, kind, shown, offered, local_day(as_of, zone)) if kind and shown else (),
         credits=read_credits(reader, scope),
@@ -111,6 +114,12 @@ def _organization(reader: Reader, scope: Scope) -> tuple[str | None, str | None]
     if row is None:
         raise NotThere(f"There is no such {scope.kind}.")
     return row[0], row[1]
+
+
+def _today(reader: Reader) -> date | None:
+    """The local day that the night lies in, or that ends with it; None when nothing is published of it."""
+    row = reader.execute("select calendar_date from warehouse.marts.monitoring_dashboard").fetchone()
+    return None if row is None else row[0]
 
 
 def _offered(reader: Reader) -> list[tuple[Kind, Period]]:

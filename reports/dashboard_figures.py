@@ -213,6 +213,9 @@ class Dashboard:
     # None: nothing is probed
     health: Health | None
     today: tuple[Today, ...]
+    # the local day that `today` is of, and whether it still was that day at `read_at`
+    today_date: date | None
+    is_today: bool
     # None: there is no review of the scope in the period
     figures: PeriodFigures | None
     days: tuple[Day, ...]

@@ -360,6 +360,7 @@ FILTERS = {
         short_period,
         short_month,
         mean_figure,
+        short_figure,
         limits,
         change_figure,
         day,

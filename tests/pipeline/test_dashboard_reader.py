@@ -323,6 +323,14 @@ def test_tokens_that_are_not_known_are_no_zeros_and_the_pages_are_drawn(
                 assert None not in tokens.values()
 
 
+def test_today_is_the_day_of_the_published_night(reader: Reader, published: Published) -> None:
+    ((day,),) = published.rows("select calendar_date from monitoring_dashboard")
+    noon = datetime.combine(day, datetime.min.time()) + timedelta(hours=12)
+    for now, is_today in ((noon, True), (noon + timedelta(days=1), False)):
+        page = read(reader, now=now)
+        assert (page.today_date, page.is_today) == (day, is_today)
+
+
 # --- health and alerts --------------------------------------------------------------------------------------
 
 

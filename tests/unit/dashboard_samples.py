@@ -41,10 +41,13 @@ def dashboard(scope: str = "platform", kind: str = "weekly", name: str = "ком
         health=health(name),
         today=(
             f.Today("job_count", "Jobs", "count", 28, 40, 30),
+            f.Today("total_tokens", "Tokens", "tokens", 8_134_914, 10_134_914, 12_345_678),
             f.Today("client_cost_usd", "Client cost", "usd", None, D("0.33"), None),
             f.Today("failure_rate", "Failure rate", "rate", D("0.0357"), D("0.1"), D("0.0667")),
             f.Today("latency_p95_ms", "Latency p95", "milliseconds", D(6014), D(5610), D(7863)),
         ),
+        today_date=date(2026, 11, 23),
+        is_today=True,
         figures=f.PeriodFigures(
             verdict=review.verdict,
             kpis=review.kpis,
@@ -145,6 +148,7 @@ def empty(scope: str = "platform") -> f.Dashboard:
         periods=(),
         health=None,
         today=(),
+        today_date=None,
         figures=None,
         days=(),
         credits=(),

@@ -139,6 +139,14 @@ def test_a_table_without_a_team_has_no_head_of_a_row() -> None:
     assert re.search(r'<tr><td colspan="\d+">No team of that name\.</td></tr>', html)
 
 
+def test_today_says_which_day_it_is_and_is_not_called_today_when_it_is_over() -> None:
+    assert "23 Nov 2026 in UTC, up to 2026-11-23 02:00 UTC" in text_of(served(dashboard()))
+    heading = re.compile(r'<h2 id="today"[^>]*>([^<]+)</h2>')
+    assert heading.findall(served(dashboard())) == ["Today so far"]
+    for over in (replace(dashboard(), is_stale=True), replace(dashboard(), is_today=False)):
+        assert heading.findall(served(over)) == ["The last day, so far"]
+
+
 def test_an_id_keeps_its_blank_lines() -> None:
     ident = "a\n\n \n\nb"
     html = served(replace(dashboard("organization", name="plain"), scope_id=ident))
