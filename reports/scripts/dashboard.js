@@ -11,6 +11,8 @@
   let timer = null;
   let failures = 0;
   let isRenewing = false;
+  let isOver = false; // the session: nothing comes any more
+  let askedFor = ""; // the set of components for which the page was fetched
 
   const duration = (ms) =>
     ms < 999.5 ? `${Math.round(ms)}\u2009ms` : `${(ms / 1000).toFixed(ms < 9995 ? 2 : 1)}\u2009s`;
@@ -33,6 +35,14 @@
     return found;
   };
 
+  // What an element says when the server does not know it now; undefined: what it said stays.
+  const unknown = (name, now) => {
+    if (name.startsWith("alerts.") && !now.open_alerts) return "not known";
+    if (!name.startsWith("health.")) return undefined;
+    if (name.endsWith(".status")) return "unknown";
+    return name.endsWith(".latency") ? "no answer measured" : undefined;
+  };
+
   const show = (now) => {
     const found = texts(now);
     for (const element of document.querySelectorAll("[data-live]")) {
@@ -40,7 +50,8 @@
         element.hidden = !now.is_stale;
         continue;
       }
-      const text = found.get(element.dataset.live);
+      const name = element.dataset.live;
+      const text = name === "today" && now.is_stale ? element.dataset.stale : (found.get(name) ?? unknown(name, now));
       if (typeof text !== "string" || element.textContent === text) continue;
       element.textContent = text;
       if ("word" in element.dataset) element.dataset.word = text;
@@ -50,6 +61,16 @@
   const say = (text) => {
     const place = document.getElementById("connection");
     if (place && place.textContent !== text) place.textContent = text;
+  };
+
+  // Whether the server knows of components other than those on the page; nothing known of any is no such set.
+  const hasOthers = (now) => {
+    const told = JSON.stringify((now.health?.components ?? []).map((one) => one.name).sort());
+    const shown = [...document.querySelectorAll("[data-live^='health.'][data-live$='.status']")];
+    const names = JSON.stringify(shown.map((one) => one.dataset.live.slice("health.".length, -".status".length)).sort());
+    if (told === "[]" || told === names || told === askedFor) return false;
+    askedFor = told; // once: a page that shows others all the same is left as it is
+    return true;
   };
 
   // The page's own address again, for its <main>; what the reader has opened, typed and reached stays.
@@ -80,7 +101,7 @@
     if (isRenewing) return;
     isRenewing = true;
     try {
-      if (main && main.dataset.night !== now.night) {
+      if (main && (main.dataset.night !== now.night || hasOthers(now))) {
         await renew();
         show(now);
       }
@@ -94,6 +115,7 @@
   };
 
   const again = () => {
+    if (isOver) return;
     feed?.close();
     clearTimeout(timer);
     const longest = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** failures);
@@ -101,11 +123,31 @@
     say(LOST);
     // up to half of it by chance, so that many readers do not come back in one moment
     timer = setTimeout(connect, longest * (0.5 + Math.random() / 2));
+    if (failures > 1) stopWhenSignedOut();
+  };
+
+  // A feed that is refused does not say why; a page that leads to the form does.
+  const stopWhenSignedOut = async () => {
+    try {
+      const answer = await fetch(location.href, { credentials: "same-origin", cache: "no-store", redirect: "follow" });
+      if (!answer.redirected || new URL(answer.url).pathname !== "/sign-in") return;
+    } catch {
+      return;
+    }
+    isOver = true;
+    feed?.close();
+    clearTimeout(timer);
+    say("Your session has ended. ");
+    const link = document.createElement("a");
+    link.href = `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
+    link.textContent = "Sign in again";
+    document.getElementById("connection")?.append(link);
   };
 
   const connect = () => {
     clearTimeout(timer);
     feed?.close();
+    if (isOver) return;
     feed = new EventSource(FEED);
     feed.addEventListener("update", (event) => follow(JSON.parse(event.data)));
     feed.addEventListener("error", again);
@@ -117,7 +159,9 @@
     addEventListener("online", connect);
     addEventListener("pagehide", () => feed?.close());
     addEventListener("pageshow", (event) => {
-      if (event.persisted) connect();
+      if (!event.persisted) return;
+      isOver = false;
+      connect();
     });
   });
 })();

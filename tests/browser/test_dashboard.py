@@ -92,6 +92,7 @@ class Service:
         # what waits to be said; None hangs up
         self.feed: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.is_closed = False
+        self.is_signed_out = False
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -114,6 +115,11 @@ class Service:
             self._follow(handler)
         elif path.startswith("/static/"):
             self._send(handler, font_files()[path.removeprefix("/static/")], "font/woff2")
+        elif path == "/monitoring" and self.is_signed_out:
+            handler.send_response(303)
+            handler.send_header("Location", "/sign-in?next=%2Fmonitoring")
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
         elif path == "/sign-in":
             self._send(handler, render_sign_in(nonce=NONCE, trouble="No.").encode(), "text/html")
         elif path == "/gone":
@@ -134,8 +140,8 @@ class Service:
 
     def _follow(self, handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = True
-        if self.is_closed:
-            handler.send_error(503)
+        if self.is_closed or self.is_signed_out:
+            handler.send_error(401 if self.is_signed_out else 503)
             return
         handler.send_response(200)
         handler.send_header("Content-Type", "text/event-stream")
@@ -144,6 +150,11 @@ class Service:
             handler.wfile.write(f"event: update\ndata: {json.dumps(said)}\n\n".encode())
             handler.wfile.flush()
 
+    def components(self) -> list[dict[str, Any]]:
+        """Those of the page, each up."""
+        found = self.page.health.components if self.page.health else ()
+        return [{"name": one.name, "status": "up", "latency_ms": 43, "checked_at": None} for one in found]
+
     def say(self, **changed: Any) -> None:
         self.feed.put(
             {
@@ -151,7 +162,7 @@ class Service:
                 "as_of": "2026-11-23T02:00:00Z",
                 "is_stale": False,
                 "freshness": freshness(AS_OF, None),
-                "health": {"overall": "healthy", "components": []},
+                "health": {"overall": "healthy", "components": self.components()},
                 "headlines": [],
                 "open_alerts": {"critical": 1, "error": 0, "warning": 1, "info": 1},
             }
@@ -284,6 +295,7 @@ def test_what_is_said_live_is_shown(browser: Browser, service: Service) -> None:
             health={
                 "overall": "unhealthy",
                 "components": [
+                    *(one for one in service.components() if one["name"] not in ("saas_api", "database")),
                     {
                         "name": "saas_api",
                         "status": "down",
@@ -348,6 +360,77 @@ def test_a_lost_connection_is_said_and_found_again(browser: Browser, service: Se
         expect(page.locator("[data-live='health.overall']")).to_have_text("healthy")
     # the browser itself tells of answers that it did not get
     assert [text for text in complaints if "/api/live" not in text and "503" not in text] == []
+
+
+def test_what_is_not_known_any_more_does_not_stay(browser: Browser, service: Service) -> None:
+    service.say()
+    with opened(browser, service.url + "/monitoring") as page:
+        expect(page.locator("[data-live='health.overall']")).to_have_text("healthy")
+        checked = page.locator("[data-live='health.saas_api.checked']").text_content()
+        service.say(health={"overall": "unknown", "components": []}, open_alerts=None)
+        for name in ("saas_api", "litellm_proxy", "database", "mail"):
+            status = page.locator(f"[data-live='health.{name}.status']")
+            expect(status).to_have_text("unknown")
+            expect(status).to_have_attribute("data-word", "unknown")
+            expect(page.locator(f"[data-live='health.{name}.latency']")).to_have_text("no answer measured")
+        for severity in ("critical", "error", "warning", "info"):
+            expect(page.locator(f"[data-live='alerts.{severity}']")).to_have_text("not known")
+        expect(page.locator("[data-live='health.saas_api.checked']")).to_have_text(checked or "")
+        assert service.asked.count("/monitoring") == 1
+        service.say(is_stale=True)
+        expect(page.locator("[data-live='alerts.critical']")).to_have_text("1")
+        expect(page.locator("#today")).to_have_text("The last day, so far")
+
+
+def test_the_first_probe_reaches_an_open_page(browser: Browser, service: Service) -> None:
+    full, service.page = service.page, replace(service.page, health=None)
+    service.say(health={"overall": "unknown", "components": []})
+    with opened(browser, service.url + "/monitoring") as page:
+        expect(page.locator("#health + .empty")).to_be_visible()
+        service.page = full
+        service.say()
+        expect(page.locator("[data-live='health.saas_api.status']")).to_have_text("up")
+        assert service.asked.count("/monitoring") == 2
+        service.say(open_alerts={"critical": 2, "error": 0, "warning": 1, "info": 1})
+        expect(page.locator("[data-live='alerts.critical']")).to_have_text("2")
+        assert service.asked.count("/monitoring") == 2
+        # a component that the page does not show: asked for once
+        other = [{"name": "queue", "status": "up", "latency_ms": 3, "checked_at": None}]
+        for critical in (3, 4, 5):
+            service.say(
+                health={"overall": "healthy", "components": other},
+                open_alerts={"critical": critical, "error": 0, "warning": 1, "info": 1},
+            )
+            expect(page.locator("[data-live='alerts.critical']")).to_have_text(str(critical))
+        assert service.asked.count("/monitoring") == 3
+
+
+def test_an_ended_session_is_said_and_leads_to_the_form(browser: Browser, service: Service) -> None:
+    service.say()
+    complaints: list[str] = []
+    with opened(browser, service.url + "/monitoring?period=2026-10", complaints=complaints) as page:
+        expect(page.locator("[data-live='health.overall']")).to_have_text("healthy")
+        service.is_signed_out = True
+        service.feed.put(None)
+        status = page.get_by_role("status")
+        expect(status).to_contain_text("Your session has ended.", timeout=15_000)
+        expect(status.get_by_role("link", name="Sign in again")).to_have_attribute(
+            "href", "/sign-in?next=%2Fmonitoring%3Fperiod%3D2026-10"
+        )
+        tries = service.asked.count("/api/live")
+        page.wait_for_timeout(4000)
+        assert service.asked.count("/api/live") == tries, "it has stopped trying"
+        expect(status).to_contain_text("Your session has ended.")
+
+
+def test_a_figure_of_today_and_its_comparisons_are_a_line_each(browser: Browser, service: Service) -> None:
+    with opened(browser, service.url + "/monitoring", viewport={"width": 1280, "height": 900}) as page:
+        heights = page.evaluate(
+            "[...document.querySelectorAll('.today .meta')].map(one => "
+            "one.getBoundingClientRect().height / parseFloat(getComputedStyle(one).fontSize))"
+        )
+        assert len(heights) == 2 * len(service.page.today)
+        assert max(heights) < 2, "in letters: two lines are more"
 
 
 def test_the_keyboard_reaches_the_content_the_search_and_the_tables(
