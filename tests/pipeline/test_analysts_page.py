@@ -25,7 +25,10 @@ SECONDS = 120
 def project(published: Published, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the project as `make demo` leaves it."""
     folder = tmp_path_factory.mktemp("project")
-    (folder / "data").symlink_to(published.settings.data_dir)
+    # a folder of its own: the page writes into it
+    (folder / "data").mkdir()
+    for path in published.settings.data_dir.iterdir():
+        (folder / "data" / path.name).symlink_to(path)
     (folder / "docs").symlink_to(ROOT / "docs")
     (folder / ".venv").mkdir()
     (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
@@ -75,8 +78,8 @@ def test_shell_runs(project: Path, block: Block) -> None:
 def test_what_the_shell_wrote_is_what_the_page_says(project: Path) -> None:
     for block in blocks("sh"):
         run(project, "sh", "-eu", "-c", block.text)
-    assert (project / "documentation" / "index.html").stat().st_size > 1_000_000
-    lines = (project / "team_usage_monthly.csv").read_text(encoding="utf-8").splitlines()
+    assert (project / "data" / "documentation" / "index.html").stat().st_size > 1_000_000
+    lines = (project / "data" / "team_usage_monthly.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("team_id,period_start_date")
     assert len(lines) > 50
 
