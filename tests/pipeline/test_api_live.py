@@ -42,6 +42,7 @@ from flows.warehouse import open_published
 from flows.warehouse_postgres import connect as connect_postgres
 from flows.warehouse_postgres import prepare_generation, write_coverage
 from tests.api_server import ApiServer, serving
+from tests.api_service import ask_rules_once
 from tests.engines import build_on_postgres
 from tests.oracle.platforms import Platform
 from tests.oracle.tape import read_tape
@@ -93,6 +94,7 @@ def served(published: Published, folder: Path, **variables: str) -> Iterator[Ser
     settings.data_dir.mkdir()
     shutil.copyfile(published.settings.warehouse_path, settings.warehouse_path)
     store = open_ops_store(settings)
+    ask_rules_once(store)
     with serving(settings.data_dir, folder / "story", **variables) as server:
         yield Service(server, settings, store)
 
