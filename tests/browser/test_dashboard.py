@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from reports.dashboard import (
     render_message,
     render_sign_in,
 )
-from reports.dashboard_figures import Dashboard
+from reports.dashboard_figures import Dashboard, Today
 from reports.dashboard_links import ServedLinks, StaticLinks
 from tests.browser.chromium import Scheme, chromium, look
 from tests.unit.dashboard_samples import AS_OF, SCOPES, dashboard, empty, teams, without_review
@@ -424,6 +425,10 @@ def test_an_ended_session_is_said_and_leads_to_the_form(browser: Browser, servic
 
 
 def test_a_figure_of_today_and_its_comparisons_are_a_line_each(browser: Browser, service: Service) -> None:
+    # as many as the platform's page has, each as wide as it gets
+    tokens = Today("total_tokens", "Tokens", "tokens", 8_134_914, 188_134_914, 182_345_678)
+    cost = Today("client_cost_usd", "Client cost", "usd", Decimal(93_412), Decimal(91_412), Decimal(188_412))
+    service.page = replace(service.page, today=(tokens, cost) * 4)
     with opened(browser, service.url + "/monitoring", viewport={"width": 1280, "height": 900}) as page:
         heights = page.evaluate(
             "[...document.querySelectorAll('.today .meta')].map(one => "
