@@ -184,7 +184,12 @@ def team_filter(night: Night, scope: Scope, column: str = "team_id") -> tuple[st
         return "true", []
     if scope.kind == "team":
         return f"{column} = ?", [scope.id]
-    return f"{column} = any(?)", [night.once(("own teams", scope.id), lambda: own_teams(night, scope.id))]
+    return f"{column} = any(?)", [teams_of(night, scope.id)]
+
+
+def teams_of(night: Night, organization_id: str) -> list[str]:
+    """The teams that an organization may see by their ids, read once a night."""
+    return night.once(("own teams", organization_id), lambda: own_teams(night, organization_id))
 
 
 def may_be_stored(text: str) -> bool:

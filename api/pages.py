@@ -20,6 +20,7 @@ from api.access import (
     require_team,
     session_of,
     session_token,
+    teams_of,
 )
 from api.nights import Night
 from api.problems import ApiError, NotFound, Wrong
@@ -27,7 +28,6 @@ from flows.dashboard_reader import NotThere, read_dashboard
 from flows.dashboard_teams import TeamQuery
 from flows.errors import UsageError
 from flows.key_records import SESSION_LIFE
-from flows.own_teams import own_teams
 from flows.review_scopes import Scope
 from reports import dashboard
 from reports.dashboard_links import ServedLinks
@@ -221,7 +221,7 @@ def _dashboard(
             raise Wrong(str(error)) from None
         # the pages of teams that were not only ever its own are not an organization's to see
         is_tenants = caller.scope.kind == scope.kind == "organization"
-        may_open = frozenset(own_teams(night, scope.id)) if is_tenants else None
+        may_open = frozenset(teams_of(night, scope.id)) if is_tenants else None
     nonce = secrets.token_urlsafe(16)
     links = ServedLinks(figures, reader_kind=caller.scope.kind, teams=may_open)
     html = dashboard.render_dashboard(
