@@ -493,6 +493,20 @@ def test_a_copy_has_a_page_of_the_platform_and_one_of_each_organization(
     assert {path.name: path.read_bytes() for path in folder.dashboard_dir.iterdir()} == before
 
 
+def test_only_the_busiest_organizations_have_a_copy(
+    folder: Settings, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.static_dashboard.MOST_ORGANIZATIONS", 2)
+    busiest = published.rows(
+        "select organization_id from organization_usage_monthly "
+        "where period_start_date = date '2026-11-01' and organization_id <> 'unassigned' "
+        "order by job_count desc, organization_id limit 2"
+    )
+    write_copies(folder)
+    names = {path.name for path in folder.dashboard_dir.iterdir()}
+    assert names == {"index.html", *(f"organization-{ident}.html" for (ident,) in busiest)}
+
+
 def test_a_copy_that_cannot_be_written_is_told_and_stops_nothing(folder: Settings) -> None:
     folder.dashboard_dir.write_text("in the way")
     copies = write_copies(folder)
