@@ -33,7 +33,7 @@ from tests.postgres_server import PostgresServer
 from tests.published import ROOT, TAPE, TAPE_AS_OF, Published
 
 DATABASE = "analysts"
-BUILDER = "almanac"
+BUILDER = "almanac_builder"
 READER = "almanac_bi"
 PASSWORD = "p%w:d/1"
 GRANTS = (ROOT / "docs" / "sql" / "bi_reader.sql").read_text(encoding="utf-8")
@@ -168,8 +168,8 @@ def test_the_role_sees_nothing_else(reader: psycopg.Connection[Any]) -> None:
         "copy marts.dim_dates to '/tmp/dates'",
         "copy (select 1) to program 'true'",
         "select pg_read_file('/etc/passwd')",
-        "set role almanac",
-        "set session authorization almanac",
+        f"set role {BUILDER}",
+        f"set session authorization {BUILDER}",
         "create role mine",
     ],
 )
