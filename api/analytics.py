@@ -14,7 +14,7 @@ from api.access import SignedIn
 from api.answers import CSV_TOO, Format, FromNight, Moment, Number, Table, from_night, origin
 from api.nights import Night
 from api.parts import ErrorRow, JobTypeRow, ModelRow, TeamRow
-from api.periods import AskedPeriod, PeriodText, parse_period, require_published
+from api.periods import AskedPeriod, PeriodText, parse_period, published, require_published
 from api.problems import OF_ONE
 from api.scopes import OrganizationChoice, TeamChoice, of_scope, scope_of, usage_mart
 from flows.review_scopes import Scope
@@ -132,7 +132,6 @@ def usage_analytics(
 
     def make(night: Night) -> Mapping[str, Any]:
         scope = scope_of(night, caller, organization_id, team_id)
-        platform = require_published(night, asked)
         now, before = _two_periods(night, scope, asked)
         return {
             **_header(scope, asked, before),
@@ -150,7 +149,7 @@ def usage_analytics(
             "job_types": parts.job_types(night, scope, asked),
             "daily_usage": _days(night, scope, asked),
             "teams": parts.teams(night, scope, asked),
-            **origin(night, is_complete=platform["is_complete"]),
+            **origin(night, is_complete=now["is_complete"]),
         }
 
     return from_night(request, caller, make, table=Table.of(table, _USAGE_TABLES[table]), output=output)
@@ -173,7 +172,6 @@ def performance_analytics(
 
     def make(night: Night) -> Mapping[str, Any]:
         scope = scope_of(night, caller, organization_id, team_id)
-        platform = require_published(night, asked)
         now, before = _two_periods(night, scope, asked)
         return {
             **_header(scope, asked, before),
@@ -192,7 +190,7 @@ def performance_analytics(
             "models": parts.models(night, scope, asked),
             "job_types": parts.job_types(night, scope, asked),
             "errors": parts.errors(night, scope, asked),
-            **origin(night, is_complete=platform["is_complete"]),
+            **origin(night, is_complete=now["is_complete"]),
         }
 
     return from_night(request, caller, make, table=Table.of(table, _PERFORMANCE_TABLES[table]), output=output)
@@ -251,9 +249,10 @@ _NOT_COMPARED: dict[str, Any] = dict.fromkeys((*_MEASURES, "label"))
 
 def _two_periods(night: Night, scope: Scope, asked: AskedPeriod) -> tuple[dict[str, Any], dict[str, Any]]:
     """The scope's measures of a period and of the one before; all None where the two cannot be compared."""
+    require_published(night, asked)
     now = _measures(night, scope, asked)
     previous = asked.previous
-    assert now is not None, "require_published has looked"
+    assert now is not None, "it is published"
     if previous is None or not now["is_complete"]:
         return now, _NOT_COMPARED
     before = _measures(night, scope, previous)
@@ -265,10 +264,7 @@ def _two_periods(night: Night, scope: Scope, asked: AskedPeriod) -> tuple[dict[s
 def _measures(night: Night, scope: Scope, period: AskedPeriod) -> dict[str, Any] | None:
     """One row; zeros where a published period saw nothing of the scope, None where it is not published."""
     condition, parameters = of_scope(scope)
-    platform = night.row(
-        f"select is_complete from warehouse.marts.platform_usage_{period.grain} where period_start_date = ?",
-        [period.start_date],
-    )
+    platform = published(night, period)
     if platform is None:
         return None
     row = night.row(
@@ -276,7 +272,7 @@ def _measures(night: Night, scope: Scope, period: AskedPeriod) -> dict[str, Any]
         f"where period_start_date = ? and {condition}",
         [period.start_date, *parameters],
     )
-    return (row or _NOTHING) | platform
+    return (row or _NOTHING) | {"is_complete": platform["is_complete"]}
 
 
 def _is_whole(night: Night, period: AskedPeriod) -> bool:

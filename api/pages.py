@@ -30,12 +30,11 @@ from flows.errors import UsageError
 from flows.key_records import SESSION_LIFE
 from flows.review_scopes import Scope
 from reports import dashboard
-from reports.dashboard_links import ServedLinks
+from reports.dashboard_links import HOME, ServedLinks
 
 router = APIRouter(include_in_schema=False)
 
 SIGN_IN = "/sign-in"
-HOME = "/monitoring"
 # Bytes of the form that signs somebody in.
 LARGEST_FORM = 8192
 # Characters of the page to go to after signing in; of a longer one it is the first page.

@@ -63,15 +63,20 @@ def parse_period(text: str) -> AskedPeriod:
     return AskedPeriod(text, _GRAINS[len(text)], days.first, days.end)
 
 
-def require_published(night: Night, period: AskedPeriod) -> dict[str, Any]:
-    """The platform's row of the period, which every published period has; NotFound says which there are."""
-    row = night.once(
+def published(night: Night, period: AskedPeriod) -> dict[str, Any] | None:
+    """The platform's row of the period, which every published period has; None of any other."""
+    return night.once(
         ("platform_usage", period.grain, period.start_date),
         lambda: night.row(
             f"select * from warehouse.marts.platform_usage_{period.grain} where period_start_date = ?",
             [period.start_date],
         ),
     )
+
+
+def require_published(night: Night, period: AskedPeriod) -> dict[str, Any]:
+    """The same; NotFound says which periods there are."""
+    row = published(night, period)
     if row is None:
         span = night.row(
             "select min(period_start_date) as first, max(period_start_date) as last "

@@ -34,6 +34,8 @@ class ComponentHealth:
     latency_ms: float | None
     reason: str | None
     checked_at: datetime | None
+    # whether the newest probe still says something
+    is_fresh: bool
 
     @property
     def is_working(self) -> bool | None:
@@ -72,27 +74,26 @@ def health_by(
     """The same by what `flows.probe_records.latest` found, which may have been a while ago."""
     seen = {result.component: (at, result, seconds) for at, result, seconds in newest}
     kinds = {} if probes is None else {one.name: one for one in probes.components}
-    components = []
+    components, is_unseen = [], False
     for name in kinds or sorted(seen):
         at, result, seconds = seen.get(name, (None, None, 0))
         known = result if at is not None and is_fresh(at, seconds, now) else None
         configured = kinds.get(name)
+        is_required = configured.required if configured else bool(result and result.is_required)
+        # what was probed once and is in no file may be long gone
+        is_unseen |= known is None and (configured is not None or is_required)
         components.append(
             ComponentHealth(
                 name=name,
                 kind=configured.kind if configured else None,
-                is_required=configured.required if configured else bool(result and result.is_required),
+                is_required=is_required,
                 verdict=known.verdict if known else ProbeVerdict.unknown,
                 latency_ms=known.latency_ms if known else None,
                 reason=known.reason if known else "no fresh probe",
                 checked_at=at,
+                is_fresh=known is not None,
             )
         )
-    return PlatformHealth(_overall(components), tuple(components))
-
-
-def _overall(components: list[ComponentHealth]) -> Overall:
-    """As `flows.probe_results.overall`; what nobody has looked at is not healthy, whatever the rest is."""
     word = overall(ProbeResult(one.name, one.is_required, one.verdict, one.latency_ms) for one in components)
-    is_unseen = any(one.verdict is ProbeVerdict.unknown and one.is_required for one in components)
-    return Overall.unknown if is_unseen and word is not Overall.unhealthy else word
+    # what nobody has looked at is not known, whatever the rest is
+    return PlatformHealth(Overall.unknown if is_unseen else word, tuple(components))

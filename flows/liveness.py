@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from flows.alert_rules import Occasion
+from flows.component_health import health_by
 from flows.ops_store import OpsStore, alerting, open_ops_store
-from flows.probe_records import CLOCK_SLACK, is_fresh, latest
-from flows.probe_results import Overall, ProbeVerdict, overall
+from flows.probe_records import CLOCK_SLACK, latest
+from flows.probe_results import Overall, ProbeVerdict
 
 if TYPE_CHECKING:
     from flows.probe_config import Probes
@@ -39,11 +40,11 @@ class Liveness:
 def read_liveness(settings: Settings, probes: Probes | None, *, now: datetime) -> Liveness:
     """What the ops store says at `now` of the probes that are configured, and of checks between nights."""
     if settings.target == "duckdb" and not settings.ops_path.exists():
-        newest_check, seen = None, {}
+        newest_check, newest_probes = None, []
     else:
         store = open_ops_store(settings)
         newest_check = _newest_check(store, now)
-        seen = {result.component: (at, result, seconds) for at, result, seconds in latest(store, now)}
+        newest_probes = latest(store, now)
     problems = []
     if newest_check is not None and now - newest_check > CHECK_STALE_AFTER:
         problems.append(
@@ -52,21 +53,18 @@ def read_liveness(settings: Settings, probes: Probes | None, *, now: datetime) -
         )
     if probes is None:
         return Liveness(newest_check, None, None, (), tuple(problems))
-    names = [component.name for component in probes.components]
-    moments = [seen[name][0] for name in names if name in seen]
-    old = [name for name in names if name not in seen or not is_fresh(seen[name][0], seen[name][2], now)]
+    health = health_by(newest_probes, probes, now=now)
+    old = [one.name for one in health.components if not one.is_fresh]
     if old:
         problems.append(f"no fresh probe of {', '.join(old)}; look at what runs `almanac probe`")
-    fresh = [seen[name][1] for name in names if name not in old]
     return Liveness(
         newest_check,
-        max(moments, default=None),
-        # what nobody has looked at is not known, whatever the rest is
-        Overall.unknown if old else overall(fresh),
+        health.checked_at,
+        health.overall,
         tuple(
-            f"{result.component} {result.verdict}"
-            for result in fresh
-            if result.verdict is not ProbeVerdict.up
+            f"{one.name} {one.verdict}"
+            for one in health.components
+            if one.is_fresh and one.verdict is not ProbeVerdict.up
         ),
         tuple(problems),
     )
