@@ -10,6 +10,7 @@
   let feed = null;
   let timer = null;
   let failures = 0;
+  let latest = null; // what the feed said last
   let isRenewing = false;
   let isOver = false; // the session: nothing comes any more
   let askedFor = ""; // the set of components for which the page was fetched
@@ -63,14 +64,15 @@
     if (place && place.textContent !== text) place.textContent = text;
   };
 
-  // Whether the server knows of components other than those on the page; nothing known of any is no such set.
+  // The components that the server knows of; nothing known of any is no such set.
+  const toldComponents = (now) => JSON.stringify((now.health?.components ?? []).map((one) => one.name).sort());
+
+  // Whether they are others than those on the page. Asked for once: a page that shows others all the same is left.
   const hasOthers = (now) => {
-    const told = JSON.stringify((now.health?.components ?? []).map((one) => one.name).sort());
+    const told = toldComponents(now);
     const shown = [...document.querySelectorAll("[data-live^='health.'][data-live$='.status']")];
     const names = JSON.stringify(shown.map((one) => one.dataset.live.slice("health.".length, -".status".length)).sort());
-    if (told === "[]" || told === names || told === askedFor) return false;
-    askedFor = told; // once: a page that shows others all the same is left as it is
-    return true;
+    return told !== "[]" && told !== names && told !== askedFor;
   };
 
   // The page's own address again, for its <main>; what the reader has opened, typed and reached stays.
@@ -96,15 +98,22 @@
   };
 
   const follow = async (now) => {
+    latest = now;
     show(now);
-    const main = document.querySelector("main[data-night]");
-    if (isRenewing) return;
+    if (isRenewing) return; // the renewal below follows what came meanwhile
     isRenewing = true;
     try {
-      if (main && (main.dataset.night !== now.night || hasOthers(now))) {
-        await renew();
-        show(now);
-      }
+      let followed;
+      do {
+        followed = latest;
+        const main = document.querySelector("main[data-night]");
+        if (main && (main.dataset.night !== followed.night || hasOthers(followed))) {
+          await renew();
+          askedFor = toldComponents(followed);
+          show(latest);
+        }
+      } while (latest !== followed);
+      if (feed.readyState === EventSource.CLOSED) return; // lost meanwhile: that stays said
       failures = 0;
       say("");
     } catch {

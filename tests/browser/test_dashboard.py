@@ -6,7 +6,8 @@ import json
 import queue
 import re
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -94,6 +95,11 @@ class Service:
         self.feed: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.is_closed = False
         self.is_signed_out = False
+        # cleared by a test that wants the page to be long in coming
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        # answers of the page that fail before the next good one
+        self.refusals = 0
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -123,12 +129,16 @@ class Service:
             handler.end_headers()
         elif path == "/sign-in":
             self._send(handler, render_sign_in(nonce=NONCE, trouble="No.").encode(), "text/html")
+        elif path == "/monitoring" and self.refusals:
+            self.refusals -= 1
+            handler.send_error(503)
         elif path == "/gone":
             html = render_message(nonce=NONCE, title="Not there", message="Nothing.", home="/monitoring")
             self._send(handler, html.encode(), "text/html")
         else:
             links = ServedLinks(self.page, reader_kind=self.reader_kind)
             html = render_dashboard(self.page, links, nonce=NONCE, reader_name="operations")
+            self.may_answer.wait(timeout=30)
             self._send(handler, html.encode(), "text/html")
 
     def _send(self, handler: BaseHTTPRequestHandler, content: bytes, media_type: str) -> None:
@@ -169,6 +179,14 @@ class Service:
             }
             | changed
         )
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Returns when it holds; fails after 15 seconds."""
+    deadline = time.monotonic() + 15
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -342,6 +360,43 @@ def test_a_new_night_brings_new_figures_and_keeps_what_the_reader_did(
         assert service.asked.count("/monitoring?period=2026-W47") == 2
         service.say(health={"overall": "degraded", "components": []})
         expect(page.locator("[data-live='health.overall']")).to_have_text("degraded")
+
+
+def test_what_is_said_while_a_new_night_is_fetched_is_not_lost(browser: Browser, service: Service) -> None:
+    service.say()
+    first = service.page
+    with opened(browser, service.url + "/monitoring") as page:
+        expect(page.locator("[data-live='health.overall']")).to_have_text("healthy")
+        service.may_answer.clear()
+        service.page = replace(first, night_id="20261124T020000Z-5e6f7a8b")
+        service.say()
+        wait_until(lambda: service.asked.count("/monitoring") == 2)
+        # the page that is being fetched is of this night and not yet of the next
+        service.page = replace(first, night_id="20261125T020000Z-9c0d1e2f", teams=teams("new-team"))
+        service.say(open_alerts={"critical": 6, "error": 0, "warning": 1, "info": 1})
+        expect(page.locator("[data-live='alerts.critical']")).to_have_text("6")
+        service.may_answer.set()
+        expect(page.locator("main")).to_have_attribute("data-night", "20261125T020000Z-9c0d1e2f")
+        expect(page.get_by_role("link", name="new-team").first).to_be_visible()
+        expect(page.locator("[data-live='alerts.critical']")).to_have_text("6")
+        assert service.asked.count("/monitoring") == 3
+
+
+def test_a_set_of_components_is_asked_for_again_after_a_failure(browser: Browser, service: Service) -> None:
+    full, service.page = service.page, replace(service.page, health=None)
+    service.say(health={"overall": "unknown", "components": []})
+    complaints: list[str] = []
+    with opened(browser, service.url + "/monitoring", complaints=complaints) as page:
+        expect(page.locator("#health + .empty")).to_be_visible()
+        service.page = full
+        service.refusals = 1
+        service.say()
+        expect(page.get_by_role("status")).to_have_text(re.compile("Connection lost"))
+        service.feed.put(None)
+        service.say()
+        expect(page.locator("[data-live='health.saas_api.status']")).to_have_text("up", timeout=15_000)
+        expect(page.get_by_role("status")).to_have_text("")
+    assert all("503" in text for text in complaints), "the browser itself tells of the refusal"
 
 
 def test_a_lost_connection_is_said_and_found_again(browser: Browser, service: Service) -> None:
