@@ -200,7 +200,9 @@ def test_a_port_in_use_is_named(server: DocsServer) -> None:
 
 
 def test_the_command_writes_the_page_shows_it_and_ends_quietly(published: Published, tmp_path: Path) -> None:
-    command = [str(ALMANAC), "-q", "--data-dir", str(published.settings.data_dir)]
+    # a test run that was started in the background hands down that Ctrl-C is ignored
+    command = ["env", "--default-signal=INT", str(ALMANAC), "-q"]
+    command += ["--data-dir", str(published.settings.data_dir)]
     command += ["docs", "--output", str(tmp_path), "--serve", "--port", "0"]
     with subprocess.Popen(
         command,
@@ -209,6 +211,9 @@ def test_the_command_writes_the_page_shows_it_and_ends_quietly(published: Publis
         text=True,
         env=environment(PYTHONPATH=str(PROJECT_DIR)),
     ) as process:
+        # reading what it says, and leaving, wait for its end: one that does not come is made
+        watch = threading.Timer(120, process.kill)
+        watch.start()
         assert process.stdout is not None
         assert process.stdout.readline().startswith(f"{tmp_path / 'index.html'}: ")
         url = re.match(r"http://127\.0\.0\.1:(\d+)/ ", process.stdout.readline())
@@ -220,4 +225,5 @@ def test_the_command_writes_the_page_shows_it_and_ends_quietly(published: Publis
         assert process.stdout.read() == ""
         assert process.stderr is not None
         assert process.stderr.read() == ""
+    watch.cancel()
     assert process.returncode == 0
