@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Literal
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 Scheme = Literal["light", "dark"]
+
+# Milliseconds that a page may take to show what is expected: two workers share two noisy cores.
+expect.set_options(timeout=15_000)
 
 _ARGUMENTS = (
     "--no-sandbox",  # the tests may run as root

@@ -117,6 +117,7 @@ class Service:
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         path = handler.path.partition("?")[0]
+        shown = self.page  # as it is when the question is counted
         self.asked.append(handler.path)
         if path == "/api/live":
             self._follow(handler)
@@ -136,8 +137,8 @@ class Service:
             html = render_message(nonce=NONCE, title="Not there", message="Nothing.", home="/monitoring")
             self._send(handler, html.encode(), "text/html")
         else:
-            links = ServedLinks(self.page, reader_kind=self.reader_kind)
-            html = render_dashboard(self.page, links, nonce=NONCE, reader_name="operations")
+            links = ServedLinks(shown, reader_kind=self.reader_kind)
+            html = render_dashboard(shown, links, nonce=NONCE, reader_name="operations")
             self.may_answer.wait(timeout=30)
             self._send(handler, html.encode(), "text/html")
 
@@ -458,6 +459,8 @@ def test_the_first_probe_reaches_an_open_page(browser: Browser, service: Service
                 open_alerts={"critical": critical, "error": 0, "warning": 1, "info": 1},
             )
             expect(page.locator("[data-live='alerts.critical']")).to_have_text(str(critical))
+            wait_until(lambda: service.asked.count("/monitoring") >= 3)
+        page.wait_for_timeout(500)
         assert service.asked.count("/monitoring") == 3
 
 
