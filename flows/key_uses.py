@@ -24,11 +24,11 @@ _GATHER_SECONDS = 5.0
 _MOST_REMEMBERED = 50_000
 
 # One statement for all: made anew for each of a thousand keys, it held requests up for a tenth of a second.
-# Another process may have written meanwhile.
 _WRITE = (
     update(keys)
     .where(
         keys.c.key_id == bindparam("key"),
+        # another process may have written meanwhile
         or_(keys.c.last_used_at.is_(None), keys.c.last_used_at <= bindparam("due")),
     )
     .values(last_used_at=bindparam("at"))
