@@ -27,6 +27,17 @@ from flows.warehouse_postgres import (
 Built = Path | Generation
 
 
+# What a build makes no table of.
+EXCLUDED = ("test", "unit_test", "exposure")
+
+
+def _unchanged(built: Built) -> tuple[str, ...]:
+    """What a partial build leaves as the same models and seeds made it, as options of dbt."""
+    if isinstance(built, Generation):
+        return ()  # a generation's views are dropped with the tables that they read
+    return ("seed", "--exclude", "path:models/alerts")
+
+
 def variables_path(settings: Settings, built: Built) -> Path:
     """Where the dbt vars of the build are: the audit looks at what the build touched."""
     if isinstance(built, Generation):
@@ -69,7 +80,7 @@ def build_models(
     path.write_text(json.dumps(variables), encoding="utf-8")
     environment, places = dbt_settings(settings, built, run_id)
     results = run_dbt(
-        ["build", "--exclude-resource-type", "test", "unit_test"],
+        ["build", "--exclude-resource-type", *EXCLUDED, *(_unchanged(built) if variables else ())],
         settings=settings,
         environment=environment,
         as_of=as_of,

@@ -1,7 +1,7 @@
 """Run dbt in a child process, follow it, and fail loudly: the only module that knows dbt's command.
 
-A child, because dbt keeps its DuckDB file open for as long as its process lives, and
-because a killed or crashed dbt must not take the night's own process with it.
+A child, because a killed or crashed dbt must not take the night's own process with it. It stays for the
+next command until `release_dbt` (see flows.dbt_process): loading dbt and its project once a night is enough.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,78 +58,57 @@ def run_dbt(
     stage: str,
     variables: Mapping[str, Any] | None = None,
     work_dir: Path | None = None,
+    keeps_parsed: bool = True,
 ) -> tuple[NodeResult, ...]:
     """Run one dbt command on what `environment` names (see profiles.yml); return what became of every node.
 
     dbt leaves its files in target/ and logs/ of `work_dir`: that of the nights, unless one of its own is
-    given. Failed data tests are results; anything that kept dbt from running raises DbtFailed.
+    given. `keeps_parsed` is for commands that need no manifest.json, which dbt writes when it parses.
+    Failed data tests are results; anything that kept dbt from running raises DbtFailed.
     """
     work_dir = work_dir or settings.data_dir / "dbt"
     target_dir = work_dir / "target"
     results_path = target_dir / "run_results.json"
     # the results of a previous command must never pass for this one's
     results_path.unlink(missing_ok=True)
-    all_variables = {
-        "as_of": f"{as_of:%Y-%m-%d %H:%M:%S.%f}",
-        "reporting_timezone": settings.reporting_timezone,
-        **(variables or {}),
-    }
-    arguments = [
-        *command,
-        *("--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)),
-        *("--target-path", str(target_dir), "--log-path", str(work_dir / "logs")),
-        *(
-            "--vars",
-            json.dumps(all_variables),
-            "--log-format",
-            "json",
-            "--log-level",
-            "info",
+    request = {
+        "arguments": list(command),
+        "options": [
+            *("--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)),
+            *("--target-path", str(target_dir), "--log-path", str(work_dir / "logs")),
+            # what is said to people goes through `_follow`
+            *("--log-level", "none", "--log-level-file", "info", "--log-format-file", "json"),
             "--no-version-check",
-        ),
-    ]
-    # dbt's own switches in the caller's environment must not change a night
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("DBT_") or name.startswith("DBT_ENV_SECRET_")
+        ],
+        "variables": {
+            "as_of": f"{as_of:%Y-%m-%d %H:%M:%S.%f}",
+            "reporting_timezone": settings.reporting_timezone,
+            **(variables or {}),
+        },
+        "environment": dict(environment),
+        "project_dir": str(PROJECT_DIR),
+        "parsed_dir": str(_parsed_dir(work_dir)),
+        "keeps_parsed": keeps_parsed,
     }
     complaints: list[str] = []
-    with (
-        progress.stage(stage, None) as advance,
-        subprocess.Popen(
-            # without site packages: 15 ms, for a dbt that a killed run does not leave behind
-            [
-                *(sys.executable, "-S", "-E", str(TIED_CHILD), str(os.getpid())),
-                *(str(Path(sys.executable).with_name("dbt")), *arguments),
-            ],
-            env={**inherited, **environment, "TZ": "UTC"},
-            cwd=PROJECT_DIR,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        ) as child,
-    ):
-        assert child.stdout is not None
+    code: int | None = None
+    with progress.stage(stage, None) as advance:
+        child = _child()
         try:
-            failpoint("dbt.started")
-            for line in child.stdout:
-                _follow(line, advance, complaints)
-        except BaseException:
-            _stop(child)
-            raise
+            code = _ask(child, request, advance, complaints)
+        finally:
+            if code is None:
+                release_dbt()
     failpoint("dbt.ended")
     # 1: some nodes failed, which the results tell; anything else kept dbt from finishing
-    if child.returncode not in (0, 1) or not results_path.is_file():
+    if code not in (0, 1) or not results_path.is_file():
         if any(_NO_SPACE in line for line in complaints):
             raise DbtFailed(
                 f"dbt {command[0]} did not run: no space is left on the disk of {settings.data_dir} "
                 "or of the temporary files. Make room and run again."
             )
-        story = "\n  ".join(complaints[-8:]) or f"it ended with code {child.returncode}"
+        ended = code if code is not None else child.returncode
+        story = "\n  ".join(complaints[-8:]) or f"it ended with code {ended}"
         raise DbtFailed(f"dbt {command[0]} did not run: {story}\nIts log: {work_dir / 'logs' / 'dbt.log'}")
     try:
         return _read_results(results_path)
@@ -139,6 +119,76 @@ def run_dbt(
         ) from error
 
 
+def _parsed_dir(work_dir: Path) -> Path:
+    """Where what dbt parsed is kept: with the project, for all that is built with it, if it may be."""
+    return (PROJECT_DIR / "target" if os.access(PROJECT_DIR, os.W_OK) else work_dir) / "parsed"
+
+
+# --- the child ----------------------------------------------------------------------------------------------
+
+# of the thread that started it: the kernel ends a tied child with the thread, not with the process
+_kept = threading.local()
+
+
+def _child() -> subprocess.Popen[str]:
+    """The child of this thread, started when there is none."""
+    child: subprocess.Popen[str] | None = getattr(_kept, "child", None)
+    if child is None or child.poll() is not None:
+        # dbt's own switches in the caller's environment must not change a night
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("DBT_") or name.startswith("DBT_ENV_SECRET_")
+        }
+        child = subprocess.Popen(
+            # without site packages: 15 ms, for a dbt that a killed run does not leave behind
+            [
+                *(sys.executable, "-S", "-E", str(TIED_CHILD), str(os.getpid())),
+                *(sys.executable, "-m", "flows.dbt_process"),
+            ],
+            env={**inherited, "TZ": "UTC"},
+            cwd=PROJECT_DIR,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        _kept.child = child
+        failpoint("dbt.started")
+    return child
+
+
+def release_dbt() -> None:
+    """End this thread's child, if there is one: nobody needs dbt for a while."""
+    child: subprocess.Popen[str] | None = getattr(_kept, "child", None)
+    if child is None:
+        return
+    _kept.child = None
+    with child:
+        _stop(child)
+
+
+def _ask(
+    child: subprocess.Popen[str], request: Mapping[str, Any], advance: Any, complaints: list[str]
+) -> int | None:
+    """Have the child run a command, and follow it; dbt's exit code, None when the child ended before."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        child.stdin.write(json.dumps(request) + "\n")
+        child.stdin.flush()
+    except BrokenPipeError:
+        pass  # it ended; what it said on the way is still to be read
+    for line in child.stdout:
+        code = _follow(line, advance, complaints)
+        if code is not None:
+            return code
+    child.wait(STOP_SECONDS)
+    return None
+
+
 def _stop(child: subprocess.Popen[str]) -> None:
     child.terminate()
     try:
@@ -147,22 +197,22 @@ def _stop(child: subprocess.Popen[str]) -> None:
         child.kill()
 
 
-def _follow(line: str, advance: Any, complaints: list[str]) -> None:
+def _follow(line: str, advance: Any, complaints: list[str]) -> int | None:
+    """Take one line of the child's; dbt's exit code when it is the last one of a command."""
     try:
-        event = json.loads(line)
+        told = json.loads(line)
     except json.JSONDecodeError:
-        event = None
-    if not isinstance(event, dict):
+        told = None
+    if not isinstance(told, dict):
         complaints.append(line.rstrip())
-        return
-    info = event.get("info", {})
-    data = event.get("data", {})
-    if info.get("level") == "error":
-        complaints.append(str(info.get("msg", "")).strip())
-    if data.get("total") and info.get("name") in ("LogModelResult", "LogTestResult", "LogSeedResult"):
+        return None
+    if "complaint" in told:
+        complaints.append(str(told["complaint"]))
+    if told.get("total"):
         failpoint("dbt.node_done")
-        done, total = int(data.get("index", 0)), int(data["total"])
+        done, total = int(told["done"]), int(told["total"])
         advance(1, f"{done} of {total}" if done % LOGGED_NODES == 0 or done == total else "")
+    return int(told["exit"]) if "exit" in told else None
 
 
 def _read_results(path: Path) -> tuple[NodeResult, ...]:

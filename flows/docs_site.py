@@ -76,6 +76,7 @@ def write_docs(settings: Settings, output_dir: Path, *, progress: Progress) -> D
             stage="Describing the warehouse",
             variables=variables,
             work_dir=work_dir,
+            keeps_parsed=False,
         )
         target_dir = work_dir / "target"
         broken = [result.name for result in results if result.status == "error"]

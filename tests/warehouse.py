@@ -158,6 +158,11 @@ class CompiledMarts:
         connection.execute("use warehouse")
         for schema in self.schemas:
             connection.execute(f"create schema {schema}")
+        if "alerts" in self.schemas:
+            connection.execute(
+                "create macro alerts.evaluated_at() as "
+                f"coalesce(cast(getvariable('almanac_as_of') as timestamp), timestamp '{as_of}')"
+            )
         for statement in self.statements:
             connection.execute(
                 statement.replace(AS_OF_MARK, str(as_of)).replace(ZONE_MARK, reporting_timezone)

@@ -11,10 +11,25 @@
     {{ as_of() }}
 {%- endmacro -%}
 
+{#- a function of the file, which set_evaluated_at replaces: the views stay as they are from night to night -#}
 {%- macro duckdb__evaluated_at() -%}
-    coalesce(cast(getvariable('almanac_as_of') as timestamp), {{ as_of() }})
+    {{ kept_relation('alerts', 'evaluated_at') }}()
 {%- endmacro -%}
 
 {%- macro postgres__evaluated_at() -%}
     coalesce(cast(nullif(current_setting('almanac.as_of', true), '') as timestamp), {{ as_of() }})
+{%- endmacro -%}
+
+{#- Before the models: what `evaluated_at` says on an engine that keeps the rules' views from night to night. -#}
+{%- macro set_evaluated_at() -%}
+    {{ return(adapter.dispatch('set_evaluated_at', 'llm_almanac')()) }}
+{%- endmacro -%}
+
+{%- macro default__set_evaluated_at() -%}
+{%- endmacro -%}
+
+{%- macro duckdb__set_evaluated_at() -%}
+    create schema if not exists {{ generate_schema_name('alerts', none) }};
+    create or replace macro {{ generate_schema_name('alerts', none) }}.evaluated_at() as
+        coalesce(cast(getvariable('almanac_as_of') as timestamp), {{ as_of() }})
 {%- endmacro -%}

@@ -1,14 +1,19 @@
+{#- What dbt's own tests of a model look at: see tested_rows. -#}
+{%- macro get_where_subquery(relation) -%}
+    {{ return(tested_rows(relation, graph.nodes.get(model.attached_node) if execute, config.get('where'))) }}
+{%- endmacro -%}
+
 {#-
-    What dbt's own tests of a model look at: after a partial build, the rows that it replaced.
+    The rows of a relation that a test looks at: after a partial build, those that it replaced.
     The night of a full comparison looks at all of them again.
 -#}
-{%- macro get_where_subquery(relation) -%}
-    {%- set conditions = [config.get('where')] | select | list -%}
-    {%- if execute and is_partial() and model.attached_node in graph.nodes -%}
-        {%- set tested = graph.nodes[model.attached_node].config -%}
-        {%- if tested.replaced -%}
-            {%- do conditions.append(is_touched(tested.replaced.column, tested.replaced.kind)) -%}
-        {%- elif tested.incremental_strategy == 'replace_walked' -%}
+{%- macro tested_rows(relation, tested_node, where=none) -%}
+    {%- set conditions = [where] | select | list -%}
+    {%- if is_partial() and tested_node -%}
+        {%- if tested_node.config.replaced -%}
+            {%- set replaced = tested_node.config.replaced -%}
+            {%- do conditions.append(is_touched(replaced.column, replaced.kind)) -%}
+        {%- elif tested_node.config.incremental_strategy == 'replace_walked' -%}
             {%- do conditions.append(is_touched('created_at', 'ledger')) -%}
         {%- endif -%}
     {%- endif -%}

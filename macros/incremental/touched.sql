@@ -76,13 +76,15 @@
 
 {#- The incremental strategy of that name: delete what is touched, insert it anew, in one transaction. -#}
 {%- macro get_incremental_replace_touched_sql(arg_dict) -%}
-    {%- set replaced = config.get('replaced') -%}
-    {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | join(', ') -%}
-    delete from {{ arg_dict['target_relation'] }}
-    where {{ is_touched(replaced['column'], replaced['kind']) }};
+    {{ deleted_when_touched(arg_dict['target_relation']) }};
 
-    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
-    select {{ columns }} from {{ arg_dict['temp_relation'] }}
+    {{ inserted_anew(arg_dict) }}
+{%- endmacro -%}
+
+{%- macro deleted_when_touched(target_relation) -%}
+    {%- set replaced = config.get('replaced') -%}
+    delete from {{ target_relation }}
+    where {{ is_touched(replaced['column'], replaced['kind']) }}
 {%- endmacro -%}
 
 {#- Makes a ledger model incremental: of every team, the rows that are walked again are replaced. -#}
@@ -92,15 +94,24 @@
 
 {#- The incremental strategy of that name: delete each team's rows from its restart on, insert them anew. -#}
 {%- macro get_incremental_replace_walked_sql(arg_dict) -%}
-    {%- set target = arg_dict['target_relation'] -%}
-    {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | join(', ') -%}
-    delete from {{ target }}
+    {{ deleted_when_walked(arg_dict['target_relation']) }};
+
+    {{ inserted_anew(arg_dict) }}
+{%- endmacro -%}
+
+{%- macro deleted_when_walked(target_relation) -%}
+    delete from {{ target_relation }}
     where not exists (
         select 1
         from {{ kept_relation('intermediate', 'int_ledger_restarts') }} as restarts
-        where restarts.team_id = {{ target }}.team_id and restarts.restarts_at > {{ target }}.created_at
-    );
+        where
+            restarts.team_id = {{ target_relation }}.team_id
+            and restarts.restarts_at > {{ target_relation }}.created_at
+    )
+{%- endmacro -%}
 
-    insert into {{ target }} ({{ columns }})
+{%- macro inserted_anew(arg_dict) -%}
+    {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | join(', ') -%}
+    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }}
 {%- endmacro -%}
