@@ -64,7 +64,7 @@ def audit(
     variables = {} if is_thorough else read_variables(settings, built)
 
     def run_tests(*selection: str) -> tuple[NodeResult, ...]:
-        environment, places = dbt_settings(settings, built, run_id)
+        environment, places = dbt_settings(settings, built, run_id, is_partial=bool(variables))
         return run_dbt(
             ["test", "--exclude-resource-type", "unit_test", *selection],
             settings=settings,

@@ -14,6 +14,7 @@ from typing import Any
 
 from flows.dbt_runner import DbtFailed, run_dbt
 from flows.errors import AlmanacError
+from flows.machine import engine_memory, usable_memory
 from flows.progress import Progress
 from flows.settings import Settings
 from flows.warehouse_postgres import (
@@ -51,7 +52,7 @@ def read_variables(settings: Settings, built: Built) -> dict[str, Any]:
 
 
 def dbt_settings(
-    settings: Settings, built: Built, run_id: str | None
+    settings: Settings, built: Built, run_id: str | None, *, is_partial: bool = False
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The environment and the vars with which dbt finds what it builds, and schema raw."""
     if isinstance(built, Generation):
@@ -60,8 +61,15 @@ def dbt_settings(
         "ALMANAC_TARGET": "duckdb",
         "ALMANAC_BUILD_PATH": str(built),
         "ALMANAC_LANDING_PATH": str(settings.landing_path),
+        "ALMANAC_ENGINE_MEMORY": f"{_engine_memory_mb(settings, is_partial)}MB",
     }
     return environment, {}
+
+
+def _engine_memory_mb(settings: Settings, is_partial: bool) -> int:
+    if settings.build_memory_mb is not None:
+        return settings.build_memory_mb
+    return engine_memory(usable_memory(), is_partial=is_partial) // 1_000_000
 
 
 def build_models(
@@ -78,7 +86,7 @@ def build_models(
     path.with_suffix(".audited").unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(variables), encoding="utf-8")
-    environment, places = dbt_settings(settings, built, run_id)
+    environment, places = dbt_settings(settings, built, run_id, is_partial=bool(variables))
     results = run_dbt(
         ["build", "--exclude-resource-type", *EXCLUDED, *(_unchanged(built) if variables else ())],
         settings=settings,

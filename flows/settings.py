@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     link_secret: str | None = Field(default=None, repr=False, min_length=32)
     # of one key of the API; more are answered with 429
     api_requests_per_minute: int = Field(default=600, ge=1, le=1_000_000)
+    # megabytes that the engine may take for a build; without it a share of the machine's
+    build_memory_mb: int | None = Field(default=None, ge=256, le=16_777_216)
     # a run that gives no sign of life for so long has lost its turn; it gives one every sixth of it
     lease_seconds: float = Field(default=120, ge=1, le=86_400)
 

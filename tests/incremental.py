@@ -24,7 +24,15 @@ from flows.coverage import Coverage, Touched, landed_coverage, touched_since
 from flows.published_night import remember_published
 from flows.settings import Settings
 from tests.canonical import canonical_rows
-from tests.warehouse import AS_OF_MARK, ROOT, ZONE_MARK, compile_project, nodes_in_order, seed_query
+from tests.warehouse import (
+    AS_OF_MARK,
+    ROOT,
+    ZONE_MARK,
+    compile_project,
+    evaluated_at_function,
+    nodes_in_order,
+    seed_query,
+)
 
 KINDS = ("day", "week", "month", "read", "ledger", "ledger_day", "ledger_week", "ledger_month")
 # Ranges of one kind that a build can have.
@@ -270,6 +278,8 @@ class Warehouses:
 
     def _apply(self, catalog: str, as_of: datetime, touched: Touched | None, stop_after: int | None) -> None:
         self.connection.execute(f"use {catalog}")
+        if "alerts" in self.project.schemas:
+            self.connection.execute(evaluated_at_function(as_of, catalog))
         values = _values_of_marks(touched) if touched else {}
         for step in self.project.steps[:stop_after]:
             query = step.partial_query if touched else step.full_query

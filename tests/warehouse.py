@@ -136,6 +136,14 @@ def nodes_in_order(manifest: dict[str, Any], marts: Collection[str]) -> list[dic
     return [nodes[name] for name in done]
 
 
+def evaluated_at_function(as_of: datetime, catalog: str = "warehouse") -> str:
+    """What set_evaluated_at makes before the models, as SQL."""
+    return (
+        f"create or replace macro {catalog}.alerts.evaluated_at() as "
+        f"coalesce(cast(getvariable('almanac_as_of') as timestamp), timestamp '{as_of}')"
+    )
+
+
 class CompiledMarts:
     """The compiled models that `marts` need, themselves included, in the order in which they can be built."""
 
@@ -159,10 +167,7 @@ class CompiledMarts:
         for schema in self.schemas:
             connection.execute(f"create schema {schema}")
         if "alerts" in self.schemas:
-            connection.execute(
-                "create macro alerts.evaluated_at() as "
-                f"coalesce(cast(getvariable('almanac_as_of') as timestamp), timestamp '{as_of}')"
-            )
+            connection.execute(evaluated_at_function(as_of))
         for statement in self.statements:
             connection.execute(
                 statement.replace(AS_OF_MARK, str(as_of)).replace(ZONE_MARK, reporting_timezone)
