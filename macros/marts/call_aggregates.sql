@@ -5,6 +5,7 @@
     stores none, and its waiting time is not the model's.
 -#}
 {%- macro call_aggregates() -%}
+    {%- set fractions = [0.5, 0.95, 0.99] -%}
     count(*) as call_count,
         count(case when is_failed then 1 end) as failed_call_count,
         cast(sum(prompt_tokens) as bigint) as prompt_tokens,
@@ -16,8 +17,8 @@
         count(case when is_unpriced then 1 end) as unpriced_call_count,
         count(latency_ms) as latency_call_count,
         sum(latency_ms) as latency_sum_ms,
-        {{ percentile('latency_ms', 0.50) }} as latency_p50_ms,
-        {{ percentile('latency_ms', 0.95) }} as latency_p95_ms,
-        {{ percentile('latency_ms', 0.99) }} as latency_p99_ms,
+        {{ percentile('latency_ms', 0.5, fractions) }} as latency_p50_ms,
+        {{ percentile('latency_ms', 0.95, fractions) }} as latency_p95_ms,
+        {{ percentile('latency_ms', 0.99, fractions) }} as latency_p99_ms,
         max(latency_ms) as latency_max_ms
 {%- endmacro -%}

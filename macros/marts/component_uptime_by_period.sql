@@ -54,8 +54,8 @@ latencies as (
     select
         component,
         {{ start_of_probe }} as period_start_date,
-        {{ percentile('latency_us', 0.50) }} as latency_p50_us,
-        {{ percentile('latency_us', 0.95) }} as latency_p95_us
+        {{ percentile('latency_us', 0.5, [0.5, 0.95]) }} as latency_p50_us,
+        {{ percentile('latency_us', 0.95, [0.5, 0.95]) }} as latency_p95_us
 
     from {{ ref('int_probes_checked') }}
     where

@@ -42,5 +42,8 @@ from cases
 group by name, p50, p95, p99
 having
     {{ percentile('value', 0.50) }} is distinct from p50
+    or {{ percentile('value', 0.5, [0.5, 0.95, 0.99]) }} is distinct from p50
+    or {{ percentile('value', 0.95, [0.5, 0.95, 0.99]) }} is distinct from p95
+    or {{ percentile('value', 0.99, [0.5, 0.95, 0.99]) }} is distinct from p99
     or {{ percentile('value', 0.95) }} is distinct from p95
     or {{ percentile('value', 0.99) }} is distinct from p99
