@@ -225,6 +225,7 @@ create or replace temp table part_calls as
 with dealt as (
   select
     jobs.job_id,
+    jobs.job_number,
     jobs.cost_markup_percentage,
     jobs.created_at + to_microseconds(calls.call_offset) as created_at,
     calls.ordinal <= jobs.summary_calls as is_in_summary,
@@ -256,7 +257,7 @@ priced as (
 )
 select
   id_of(call_number, 'call_id') as call_id,
-  *,
+  * exclude (call_number, dice, cost_markup_percentage, recorded_tokens, recorded_cost_usd),
   input_cost_usd + output_cost_usd as provider_cost_usd,
   cast((input_cost_usd + output_cost_usd) * cast(1 + cost_markup_percentage / 100 as decimal(9, 4))
     as decimal(10, 8)) as client_cost_usd,
@@ -275,21 +276,32 @@ from priced
 # As the platform does it: a null cost counts as 0, the mean latency is cut to a whole number.
 PART_SUMMARIES = """
 create or replace temp table part_summaries as
+with added_up as (
+  select
+    job_number,
+    count(*) - count(error) as successful_calls,
+    count(error) as failed_calls,
+    sum(total_tokens) as total_tokens,
+    sum(client_cost_usd) as total_cost_usd,
+    avg(latency_ms) as avg_latency_ms
+  from part_calls
+  where is_in_summary
+  group by job_number
+)
 select
   jobs.job_id,
   jobs.job_number,
   jobs.summary_calls as total_calls,
-  count(calls.call_id) filter (where calls.error is null) as successful_calls,
-  count(calls.error) as failed_calls,
-  coalesce(sum(calls.total_tokens), 0) as total_tokens,
-  coalesce(sum(calls.client_cost_usd), 0) as total_cost_usd,
-  cast(floor(coalesce(avg(calls.latency_ms), 0)) as integer) as avg_latency_ms,
+  coalesce(calls.successful_calls, 0) as successful_calls,
+  coalesce(calls.failed_calls, 0) as failed_calls,
+  coalesce(calls.total_tokens, 0) as total_tokens,
+  coalesce(calls.total_cost_usd, 0) as total_cost_usd,
+  cast(floor(coalesce(calls.avg_latency_ms, 0)) as integer) as avg_latency_ms,
   jobs.completed_offset // 1000000 as total_duration_seconds,
   jobs.created_at + to_microseconds(jobs.summary_offset) as calculated_at
 from part_jobs as jobs
-left join part_calls as calls on calls.job_id = jobs.job_id and calls.is_in_summary
+left join added_up as calls using (job_number)
 where jobs.summary_calls is not null
-group by all
 """
 
 # What a completion takes: 1 credit, or by dollars or tokens, never less than 1.
