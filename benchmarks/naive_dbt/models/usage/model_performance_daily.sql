@@ -1,0 +1,1 @@
+{{ calls_by('day', ['model_group', 'model']) }}

@@ -1,0 +1,1 @@
+{{ calls_by('month', ['model_group', 'model']) }}

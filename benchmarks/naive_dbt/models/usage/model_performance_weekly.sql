@@ -1,0 +1,1 @@
+{{ calls_by('week', ['model_group', 'model']) }}

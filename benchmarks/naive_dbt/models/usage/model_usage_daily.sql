@@ -1,0 +1,1 @@
+{{ calls_by('day', ['team_id', 'model_group', 'model']) }}

@@ -1,0 +1,1 @@
+{{ calls_by('month', ['team_id', 'model_group', 'model']) }}

@@ -1,0 +1,1 @@
+{{ calls_by('week', ['team_id', 'model_group', 'model']) }}

@@ -1,0 +1,1 @@
+{{ usage_by('day', ['organization_id']) }}

@@ -1,0 +1,1 @@
+{{ usage_by('week', ['organization_id']) }}

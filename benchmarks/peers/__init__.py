@@ -1,0 +1,1 @@
+"""What people would otherwise do, one module for each way; `benchmarks.peers.roster` lists them."""

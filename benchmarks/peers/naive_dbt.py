@@ -1,0 +1,65 @@
+"""dbt as one starts with it: every model a table that is built anew, on DuckDB, by `dbt run`."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from benchmarks.peers import answers
+from benchmarks.peers.order import Order
+
+PROJECT = Path(__file__).parents[1] / "naive_dbt"
+FILE = "naive.duckdb"
+
+
+def build(order: Order) -> None:
+    """`dbt run` into a new file; RuntimeError with the end of its output when it fails."""
+    order.out.mkdir(parents=True)
+    _run_dbt(order)
+
+
+def night(order: Order) -> None:
+    """`dbt run` again, in the same file."""
+    _run_dbt(order)
+
+
+def summary(order: Order) -> list[tuple[Any, ...]]:
+    with _opened(order) as connection:
+        return answers.summary(connection, answers.in_database, order.team, order.month)
+
+
+def latency(order: Order) -> list[tuple[Any, ...]]:
+    with _opened(order) as connection:
+        return answers.latency(connection, answers.in_database, order.week)
+
+
+def review(order: Order) -> list[tuple[Any, ...]]:
+    with _opened(order) as connection:
+        return answers.review(connection, answers.in_database, order.team, order.month)
+
+
+def _opened(order: Order) -> "closing[duckdb.DuckDBPyConnection]":
+    return closing(duckdb.connect(str(order.out / FILE), read_only=True))
+
+
+def _run_dbt(order: Order) -> None:
+    command = [
+        *(str(Path(sys.executable).with_name("dbt")), "run"),
+        *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+        *("--target-path", str(order.out / "target"), "--log-path", str(order.out / "logs")),
+        *("--vars", json.dumps({"source": str(order.source)})),
+    ]
+    ended = subprocess.run(
+        command,
+        env=os.environ | {"NAIVE_DBT_FILE": str(order.out / FILE)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        raise RuntimeError(f"dbt ended with code {ended.returncode}:\n{ended.stdout[-3000:]}")
