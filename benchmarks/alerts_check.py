@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
+from benchmarks.markdown import facts, mega, table
 from benchmarks.new_day import add_day
-from benchmarks.nightly import NIGHT, facts, mega, table
+from benchmarks.nights import NIGHT
 from benchmarks.platform import LAST_DAY, Plan, Platform, read_platform, write_platform
 from benchmarks.watch import Watched, watch, watch_command
 

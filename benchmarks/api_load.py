@@ -21,7 +21,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-from benchmarks.nightly import NIGHT, facts, mega, table
+from benchmarks.markdown import facts, mega, table
+from benchmarks.nights import NIGHT
 from benchmarks.platform import LAST_DAY, Plan, Platform, read_platform, write_platform
 from benchmarks.watch import watch
 from tests.api_server import ApiServer, serving

@@ -1,7 +1,7 @@
 """The numbers that every peer computes, and how far two peers' are apart.
 
-A peer leaves each table as `<table>.parquet` in a folder or as a table of a DuckDB file; a published warehouse
-holds them in schema `marts`. Money is in USD, latency in milliseconds.
+A peer leaves each table as `<table>.parquet` in a folder or as a table of a DuckDB file; a published
+warehouse holds them in schema `marts`. Money is in USD, latency in milliseconds.
 """
 
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ def tables() -> Iterator[tuple[str, str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One measure of one table: the greatest distance of two answers, and whether it is within the tolerance."""
+    """The greatest distance of two answers in one measure of a table, and whether it is tolerated."""
 
     table: str
     measure: str
@@ -78,9 +78,12 @@ class Difference:
         return f"{self.table}.{self.measure}: {self.greatest:g} at most in {self.rows:,} rows"
 
 
-def differences(ours: Path, theirs: Path, only: frozenset[str] = frozenset()) -> list[Difference]:
+def differences(
+    ours: Path, theirs: Path, only: frozenset[str] = frozenset(), *, is_partial: bool = False
+) -> list[Difference]:
     """Compare all tables of two places (or `only` these), row by row; a row that one lacks counts as zeros.
 
+    With `is_partial` only the rows that both have are compared: of a peer that did not come to the end.
     Raises FileNotFoundError when a place does not exist, and duckdb.Error when it lacks a table.
     """
     import duckdb
@@ -92,7 +95,8 @@ def differences(ours: Path, theirs: Path, only: frozenset[str] = frozenset()) ->
             if only and table not in only:
                 continue
             relations = [side.format(table=table) for side in sides]
-            found.extend(_compared(connection, table, kind, relations[0], relations[1]))
+            join = "inner" if is_partial else "full"
+            found.extend(_compared(connection, table, kind, relations, join))
     return found
 
 
@@ -112,22 +116,25 @@ def _opened(connection: "DuckDBPyConnection", place: Path, name: str) -> str:
 
 
 def _compared(
-    connection: "DuckDBPyConnection", table: str, kind: str, ours: str, theirs: str
+    connection: "DuckDBPyConnection", table: str, kind: str, relations: list[str], join: str
 ) -> Iterator[Difference]:
     keys = ("period_start_date", *KEYS[kind])
     held = measures(kind)
     columns = [f"cast(coalesce({name}, 0) as double) as {name}" for name in held]
     selected = ["cast(period_start_date as date) as period_start_date", *KEYS[kind], *columns]
     query = "select {} from ({})"
-    sides = [query.format(", ".join(selected), f"from {relation}") for relation in (ours, theirs)]
+    sides = [query.format(", ".join(selected), f"from {relation}") for relation in relations]
     results = []
     for name, (absolute, share) in held.items():
         one, other = (f"coalesce({side}.{name}, 0)" for side in ("ours", "theirs"))
         apart = f"abs({one} - {other})"
-        results += [f"max({apart})", f"coalesce(bool_and({apart} <= {absolute} + {share} * abs({one})), true)"]
+        results += [
+            f"max({apart})",
+            f"coalesce(bool_and({apart} <= {absolute} + {share} * abs({one})), true)",
+        ]
     row = connection.execute(
         f"select count(*), {', '.join(results)} from ({sides[0]}) as ours "
-        f"full join ({sides[1]}) as theirs using ({', '.join(keys)})"
+        f"{join} join ({sides[1]}) as theirs using ({', '.join(keys)})"
     ).fetchone()
     assert row is not None
     for number, name in enumerate(held):

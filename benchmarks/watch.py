@@ -1,12 +1,14 @@
 """Run one command and watch it from outside: seconds, memory, processor time, and an `almanac`'s steps."""
 
+import math
 import os
 import resource
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +31,10 @@ class Watched:
     steps: dict[str, float] = field(default_factory=dict)
 
 
+class Exceeded(RuntimeError):
+    """A command was ended because it took more than it might."""
+
+
 def watch(arguments: list[str], *, data_dir: Path, environment: dict[str, str]) -> Watched:
     """Run `almanac` with a data folder of its own; RuntimeError with the end of its story when it fails."""
     command = [str(ALMANAC), "--quiet", "--data-dir", str(data_dir), *arguments]
@@ -43,21 +49,32 @@ def watch_command(
     story: Path,
     environment: dict[str, str] | None = None,
     data_dir: Path | None = None,
+    most_seconds: float = math.inf,
+    most_bytes: float = math.inf,
+    output: Path | None = None,
 ) -> Watched:
-    """Run any command, its output into the file `story`; RuntimeError with the end of that when it fails."""
+    """Run any command, its output into the file `story`; RuntimeError with the end of that when it fails.
+
+    Exceeded when it ran longer than `most_seconds` or its processes held more than `most_bytes` together:
+    it is ended then. With `output` its standard output goes there instead.
+    """
     # Nothing of the caller's own settings or .env reaches a measured run.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ALMANAC_")}
     watched = Watched()
     cpu_before = _cpu_of_children()
     started = time.perf_counter()
-    with story.open("wb") as log:
+    with ExitStack() as stack:
+        log = stack.enter_context(story.open("wb"))
         process = subprocess.Popen(
             command,
             env=inherited | (environment or {}),
             stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdout=stack.enter_context(output.open("wb")) if output else log,
             stderr=log,
+            # its own group, so that it can be ended with everything below it
+            start_new_session=True,
         )
+        stack.callback(_end_group, process)
         before, last_look = "start", started
         while process.poll() is None:
             used = _tree_bytes(process.pid)
@@ -65,6 +82,10 @@ def watch_command(
             now = time.perf_counter()
             watched.steps[before] = watched.steps.get(before, 0.0) + now - last_look
             before, last_look = (_phase(data_dir / "ops.db") if data_dir else None) or before, now
+            if used > most_bytes:
+                raise Exceeded(f"out of memory ({most_bytes / 2**30:.0f} GiB)")
+            if now - started > most_seconds:
+                raise Exceeded(f"over {most_seconds / 60:.0f} min")
             time.sleep(LOOK_SECONDS)
     watched.seconds = time.perf_counter() - started
     watched.cpu_seconds = _cpu_of_children() - cpu_before
@@ -72,6 +93,13 @@ def watch_command(
         end = story.read_text(encoding="utf-8", errors="replace")[-3000:]
         raise RuntimeError(f"{' '.join(command)} ended with code {process.returncode}:\n{end}")
     return watched
+
+
+def _end_group(process: "subprocess.Popen[bytes]") -> None:
+    """Kill what is left of a command and its children; nothing when it ended by itself."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _cpu_of_children() -> float:

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from benchmarks.peers.order import Order, parsed, parser
-from benchmarks.peers.roster import ACTIONS, BUILD, NIGHT, PEERS, Peer, peer
+from benchmarks.peers.roster import ACTIONS, BUILD, NIGHT, OURS, PEERS, Peer, peer
 
 ANSWERS = 5
 
@@ -46,7 +46,7 @@ def main() -> None:
     made = parser()
     made.prog = "python -m benchmarks.peers"
     made.description = __doc__
-    made.add_argument("name", choices=[one.name for one in PEERS])
+    made.add_argument("name", choices=[one.name for one in (OURS, *PEERS)])
     made.add_argument("action", choices=ACTIONS)
     given = made.parse_args()
     print(json.dumps(run(peer(given.name), given.action, parsed(given))))

@@ -1,7 +1,7 @@
-"""The three questions as SQL on tables that were built: a team's month, latencies of a week, what a review shows.
+"""The three questions as SQL on tables that were built: a team's month, a week's latencies, a review.
 
-`{tables}` stands for where they are found, such as `marts.` or a folder's Parquet files. The same text asks our
-published warehouse, so that two answers differ by their tables alone.
+A relation turns a table's name into what SQL finds it by. The same text asks our published warehouse, so that
+two answers differ by their tables alone.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The monitoring page's own queries on the platform's PostgreSQL, and the three questions asked of its tables."""
+"""The monitoring page's own queries on the platform's PostgreSQL, and the three questions to its tables."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The same numbers with polars: lazy scans of the Parquet files, the streaming engine, Parquet as the result."""
+"""The same numbers with polars: lazy scans of Parquet, the streaming engine, Parquet as the result."""
 
 from contextlib import closing
 from pathlib import Path

@@ -58,9 +58,7 @@ where team_id = %(team)s and {_OF_PERIOD.format("")}
 """
 
 
-def team_period(
-    connection: psycopg.Connection[Any], team: str, start: date, period: str
-) -> tuple[Any, ...]:
+def team_period(connection: psycopg.Connection[Any], team: str, start: date, period: str) -> tuple[Any, ...]:
     """The numbers of a team's day, week or month, in the order of USAGE_MEASURES."""
     given = {"team": team, "start": start, "length": f"1 {period}"}
     jobs, calls, charged = (

@@ -1,0 +1,156 @@
+"""The peers of the benchmark: they give the same numbers, and what they take is bounded."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from benchmarks.fit import fitted
+from benchmarks.load_postgres import apply_day, load
+from benchmarks.new_day import CHANGED_DAYS, add_day
+from benchmarks.outputs import differences, tables
+from benchmarks.peers.__main__ import run
+from benchmarks.peers.order import Order, parsed, parser
+from benchmarks.peers.roster import BUILD, LATENCY, NIGHT, PEERS, REVIEW, SUMMARY, peer
+from benchmarks.platform import Plan, Platform, write_platform
+from benchmarks.side_by_side import Size, farthest
+from benchmarks.watch import Exceeded, watch_command
+from tests.postgres_server import PostgresServer
+
+PLAN = Plan(calls=2_000, days=25, last_day=date(2026, 11, 21), seed=3, teams=4, organizations=2)
+TEAM = "org_01-team_1"
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> tuple[Platform, Platform]:
+    before = write_platform(PLAN, tmp_path_factory.mktemp("peers") / "before")
+    return before, add_day(before, before.folder.with_name("after"), calls=200, changes=40)
+
+
+@pytest.fixture(scope="module")
+def url(days: tuple[Platform, Platform], postgres_server: PostgresServer) -> str:
+    made = postgres_server.create_database("benchmark_peers")
+    load(made, days[0].folder)
+    return made
+
+
+def order(days: tuple[Platform, Platform], out: Path, *, url: str = "", day: int = 0) -> Order:
+    return Order(
+        source=days[day].folder,
+        out=out,
+        url=url,
+        known_until=days[day].known_until,
+        since=(days[0].known_until - timedelta(days=CHANGED_DAYS)).date(),
+        team=TEAM,
+        month=date(2026, 11, 1),
+        week=date(2026, 11, 9),
+        bound=600.0,
+    )
+
+
+@pytest.fixture(scope="module")
+def by_hand(days: tuple[Platform, Platform], tmp_path_factory: pytest.TempPathFactory) -> tuple[Order, ...]:
+    """The reference of each day, each built from nothing."""
+    orders = tuple(order(days, tmp_path_factory.mktemp("hand") / str(day), day=day) for day in (0, 1))
+    for one in orders:
+        run(peer("by_hand"), BUILD, one)
+    return orders
+
+
+def too_far(reference: Order, name: str, out: Path) -> list[str]:
+    chosen = peer(name)
+    assert chosen.where is not None
+    found = differences(reference.out / "by_hand.duckdb", out / chosen.where, chosen.only)
+    assert {one.table for one in found} == (chosen.only or {table for table, _, _ in tables()})
+    assert all(one.rows > 0 for one in found)
+    return [str(one) for one in found if not one.is_within]
+
+
+@pytest.mark.parametrize("name", ["naive_dbt", "polars", "pandas"])
+def test_a_peer_gives_the_numbers_by_hand(
+    days: tuple[Platform, Platform], by_hand: tuple[Order, ...], tmp_path: Path, name: str
+) -> None:
+    mine = order(days, tmp_path / name)
+    run(peer(name), BUILD, mine)
+    assert too_far(by_hand[0], name, mine.out) == []
+    for action in (SUMMARY, LATENCY, REVIEW):
+        expected = run(peer("by_hand"), action, by_hand[0])["rows"]
+        assert expected
+        assert farthest(expected, run(peer(name), action, mine)["rows"]) < 1e-9
+
+
+def test_a_new_day_by_hand_is_the_whole_history_by_hand(
+    days: tuple[Platform, Platform], by_hand: tuple[Order, ...], tmp_path: Path
+) -> None:
+    run(peer("by_hand"), BUILD, order(days, tmp_path / "kept"))
+    assert too_far(by_hand[1], "by_hand", tmp_path / "kept") != []
+    run(peer("by_hand"), NIGHT, order(days, tmp_path / "kept", day=1))
+    assert too_far(by_hand[1], "by_hand", tmp_path / "kept") == []
+
+
+def test_the_peers_on_postgresql_give_the_numbers_by_hand(
+    days: tuple[Platform, Platform], by_hand: tuple[Order, ...], url: str, tmp_path: Path
+) -> None:
+    run(peer("team_loop"), BUILD, order(days, tmp_path, url=url))
+    assert too_far(by_hand[0], "team_loop", tmp_path) == []
+    apply_day(url, days[1].folder)
+    after = order(days, tmp_path, url=url, day=1)
+    run(peer("page"), NIGHT, after)
+    run(peer("team_loop"), NIGHT, after)
+    assert too_far(by_hand[1], "team_loop", tmp_path) == []
+    for name in ("page", "team_loop"):
+        for action in peer(name).actions & {SUMMARY, LATENCY, REVIEW}:
+            expected = run(peer("by_hand"), action, by_hand[1])["rows"]
+            assert farthest(expected, run(peer(name), action, after)["rows"]) < 1e-9, (name, action)
+
+
+def test_a_loop_that_is_bounded_tells_what_all_would_take(
+    days: tuple[Platform, Platform], by_hand: tuple[Order, ...], url: str, tmp_path: Path
+) -> None:
+    told = run(peer("team_loop"), BUILD, replace(order(days, tmp_path, url=url), bound=0.0))
+    assert told["note"].startswith("extrapolated from 1 of 25 days, 1 of ")
+    assert told["extrapolated"] > told["seconds"] / 2
+
+
+def test_an_order_is_read_as_it_was_written(days: tuple[Platform, Platform], tmp_path: Path) -> None:
+    mine = order(days, tmp_path, url="postgresql:///x")
+    assert parsed(parser().parse_args(mine.arguments())) == mine
+
+
+def test_peers_have_the_functions_that_they_are_asked_for() -> None:
+    for one in PEERS:
+        assert all(callable(one.function(action)) for action in one.actions)
+
+
+def test_a_line_through_points_of_a_line_is_that_line() -> None:
+    line = fitted([1, 20, 100], [10.5, 20.0, 60.0])
+    assert (line.intercept, line.slope) == pytest.approx((10.0, 0.5))
+    assert line.growth(1, 100) == pytest.approx((60 - 10.5) / 10.5)
+    assert fitted([1, 1, 3], [2, 4, 5]).at(1) == pytest.approx(3)
+    with pytest.raises(ValueError, match="two different"):
+        fitted([5, 5], [1, 2])
+
+
+def test_sizes_are_read() -> None:
+    assert Size.parsed("0.2") == Size(200_000, "folder")
+    assert Size.parsed("20:postgresql") == Size(20_000_000, "postgresql")
+    with pytest.raises(ValueError, match="no source"):
+        Size.parsed("1:csv")
+
+
+@pytest.mark.parametrize(
+    ("code", "limits", "said"),
+    [
+        ("import time; time.sleep(60)", {"most_seconds": 0.5}, "over"),
+        ("held = b'x' * 400_000_000; import time; time.sleep(60)", {"most_bytes": 2e8}, "out of memory"),
+    ],
+)
+def test_a_command_that_takes_too_much_is_ended(
+    tmp_path: Path, code: str, limits: dict[str, float], said: str
+) -> None:
+    with pytest.raises(Exceeded, match=said):
+        watch_command([sys.executable, "-c", code], story=tmp_path / "story", **limits)
