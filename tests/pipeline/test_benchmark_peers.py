@@ -143,14 +143,15 @@ def test_sizes_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "limits", "said"),
+    ("code", "most_seconds", "most_bytes", "said"),
     [
-        ("import time; time.sleep(60)", {"most_seconds": 0.5}, "over"),
-        ("held = b'x' * 400_000_000; import time; time.sleep(60)", {"most_bytes": 2e8}, "out of memory"),
+        ("import time; time.sleep(60)", 0.5, 1e12, "over"),
+        ("held = b'x' * 400_000_000; import time; time.sleep(60)", 60.0, 2e8, "out of memory"),
     ],
 )
 def test_a_command_that_takes_too_much_is_ended(
-    tmp_path: Path, code: str, limits: dict[str, float], said: str
+    tmp_path: Path, code: str, most_seconds: float, most_bytes: float, said: str
 ) -> None:
+    command = [sys.executable, "-c", code]
     with pytest.raises(Exceeded, match=said):
-        watch_command([sys.executable, "-c", code], story=tmp_path / "story", **limits)
+        watch_command(command, story=tmp_path / "story", most_seconds=most_seconds, most_bytes=most_bytes)

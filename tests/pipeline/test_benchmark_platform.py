@@ -36,6 +36,11 @@ def day_after(platform: Platform) -> Platform:
     return add_day(platform, platform.folder.with_name("after"), calls=NEW_CALLS, changes=CHANGES)
 
 
+@pytest.fixture(scope="module")
+def second_day(day_after: Platform) -> Platform:
+    return add_day(day_after, day_after.folder.with_name("second"), calls=NEW_CALLS, changes=CHANGES)
+
+
 def rows_of(platform: Platform, table: str) -> str:
     return f"(from '{platform.folder}/{table}/*.parquet')"
 
@@ -100,25 +105,25 @@ def test_nothing_is_known_of_the_time_after_the_last_day(platform: Platform) -> 
         assert count(f"{rows_of(platform, table)} where {clock} {later}") == 0
 
 
-def test_every_row_finds_its_job(day_after: Platform) -> None:
-    jobs = rows_of(day_after, "jobs")
+def test_every_row_finds_its_job(second_day: Platform) -> None:
+    jobs = rows_of(second_day, "jobs")
     for table in ("llm_calls", "job_cost_summaries", "credit_transactions"):
-        orphans = f"{rows_of(day_after, table)} as child anti join {jobs} as jobs using (job_id)"
+        orphans = f"{rows_of(second_day, table)} as child anti join {jobs} as jobs using (job_id)"
         assert count(f"{orphans} where child.job_id is not null") == 0, table
 
 
 # --- the ledger --------------------------------------------------------------------------------------------
 
 
-def test_the_ledger_is_a_chain_but_for_the_rows_that_were_overwritten(day_after: Platform) -> None:
+def test_the_ledger_is_a_chain_but_for_the_rows_that_were_overwritten(second_day: Platform) -> None:
     """From what a team was given at first to what it holds: payments write what is allocated."""
     ledger = query(f"""
         select team_id, transaction_type, credits_amount, credits_before, credits_after
-        from {rows_of(day_after, "credit_transactions")}
+        from {rows_of(second_day, "credit_transactions")}
         order by team_id, created_at, transaction_id
         """)
     teams = query(f"""
-        select team_id, credits_allocated, credits_remaining from {rows_of(day_after, "team_credits")}
+        select team_id, credits_allocated, credits_remaining from {rows_of(second_day, "team_credits")}
         """)
     by_team = {team: [row[1:] for row in rows] for team, rows in groupby(ledger, key=lambda row: row[0])}
     forks = sum(_forks(by_team.get(team, []), allocated, left) for team, allocated, left in teams)
@@ -148,20 +153,21 @@ def _forks(rows: list[tuple[Any, ...]], allocated_at_end: int, remaining_at_end:
 # --- one day later -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("number", [1, 2])
 def test_a_new_day_is_the_platform_with_what_came_changed_and_went(
-    platform: Platform, day_after: Platform
+    platform: Platform, day_after: Platform, second_day: Platform, number: int
 ) -> None:
+    before, after = (platform, day_after, second_day)[number - 1 : number + 1]
     for table, key in CHANGING_TABLES.items():
-        added, changed, removed = (f"'{changes_path(day_after.folder, table, kind)}'" for kind in KINDS)
+        added, changed, removed = (f"'{changes_path(after.folder, table, kind)}'" for kind in KINDS)
         kept = (
-            f"(from {rows_of(platform, table)} where {key} not in "
+            f"(from {rows_of(before, table)} where {key} not in "
             f"(select {key} from {changed} union all select {key} from {removed}))"
         )
         brought = f"({kept[1:-1]} union all from {changed} union all from {added})"
-        assert count(difference(brought, rows_of(day_after, table))) == 0, table
-    assert count(f"'{changes_path(day_after.folder, 'llm_calls', 'added')}'") == pytest.approx(
-        NEW_CALLS, rel=0.1
-    )
+        assert count(difference(brought, rows_of(after, table))) == 0, table
+        assert count(rows_of(after, table)) == count(f"(select distinct {key} from {rows_of(after, table)})")
+    assert count(f"'{changes_path(after.folder, 'llm_calls', 'added')}'") == pytest.approx(NEW_CALLS, rel=0.1)
 
 
 def test_the_late_changes_lie_in_the_last_week_and_are_as_many_as_asked(
