@@ -45,7 +45,7 @@ def run(path: Path, landing: Path, out: Path) -> None:
     import duckdb
 
     with closing(duckdb.connect()) as connection:
-        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"set TimeZone = 'UTC'; set temp_directory = '{quoted(out)}.spill'")
         connection.execute(f"attach '{quoted(landing)}' as landing (read_only)")
         connection.execute(f"attach '{quoted(out)}' as warehouse (storage_version '{STORAGE_VERSION}')")
         connection.execute("use warehouse")

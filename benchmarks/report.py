@@ -35,6 +35,8 @@ def report(results: Sequence[Result]) -> str:
         blocks += ["", f"### {title[0].upper()}{title[1:]}", "", *table(["who", *sizes], rows)]
     blocks += ["", "### What each does not do, and how far its numbers are from ours", ""]
     blocks += table(["who", "does not do", *sizes], list(_checked(results)))
+    blocks += ["", "### What builds and nights take of the machine", ""]
+    blocks += table(["seconds of the processors; peak MB", *sizes], _taken(results))
     blocks += ["", "### The floor of a build", "", *table(["ratio", *sizes], list(_floor(results)))]
     blocks += ["", "### Our nights", "", *table(["figure", *sizes], list(_nights(results)))]
     blocks += ["", "### Growth", "", *_growth(results)]
@@ -117,6 +119,27 @@ def _checked(results: Sequence[Result]) -> list[list[str]]:
         if any(held):
             rows.append([peer.title, peer.lacks, *(_apart(outcomes or {}) for outcomes in held)])
     return rows
+
+
+def _taken(results: Sequence[Result]) -> list[list[str]]:
+    """Of a peer on PostgreSQL without its server."""
+    rows = []
+    for action in (BUILD, NIGHT):
+        name = FIRST if action == BUILD else ONE_DAY
+        ours = [Outcome.of(result.nights[name]) for result in results]
+        rows.append([f"**ours**, {QUESTIONS[action]}", *(_load(one) for one in ours)])
+        if action == BUILD:
+            rows.append([MODEL_SQL, *(_load(Outcome.of(result.nights[MODEL_SQL])) for result in results)])
+        for peer in PEERS:
+            outcomes = [_outcome(result, peer, action) for result in results]
+            if any(outcome.seconds is not None for outcome in outcomes):
+                title = f"{peer.title}, without the server" if peer.needs_server else peer.title
+                rows.append([title, *(_load(outcome) for outcome in outcomes)])
+    return rows
+
+
+def _load(outcome: Outcome) -> str:
+    return f"{outcome.cpu_seconds:.1f} s; {mega(outcome.peak_bytes)}" if outcome.peak_bytes else NOTHING
 
 
 def _apart(outcomes: dict[str, Outcome]) -> str:
