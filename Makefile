@@ -21,7 +21,7 @@ test: tools lint ## lint, types, and every test: what continuous integration run
 campaign: setup ## kill 200 nights on both engines and look what is lost (hours; CAMPAIGN="--kills 20 --seed 7")
 	.venv/bin/python -m tests.campaign $(CAMPAIGN)
 
-benchmark: tools ## what a night costs beside its peers: make benchmark SIZES=1,5,20:postgresql (millions of calls; BENCHMARK="--record")
+benchmark: setup ## what a night costs beside its peers: make benchmark SIZES=1,5,20:postgresql (millions of calls; BENCHMARK="--record")
 	.venv/bin/python -m benchmarks --sizes $(or $(SIZES),1,5) $(BENCHMARK)
 
 checks: setup ## what a check of the alerts costs with 20 million calls: make checks FOLDER=/tmp/checks (7 GB, made once)

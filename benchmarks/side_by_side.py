@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,6 @@ def measure(size: Size, work: Path, limits: Limits, *, wanted: frozenset[str], s
         for peer in peers:
             if peer.needs_server:
                 bench.act(peer, BUILD, bench.days[0])
-        if spark:
-            bench.spark()
         bench.next_day(1, ONE_DAY)
         bench.ask(OURS, bench.nights.data_dir)
         bench.drawn_review()
@@ -121,6 +120,8 @@ def measure(size: Size, work: Path, limits: Limits, *, wanted: frozenset[str], s
         bench.night(REFRESH, "--full-refresh", later=NIGHT + timedelta(days=1))
     bench.weigh()
     shutil.rmtree(bench.nights.data_dir)
+    if spark:
+        bench.spark()
     for peer in peers:
         if not peer.needs_server:
             bench.act(peer, BUILD, bench.days[0])
@@ -214,13 +215,21 @@ class Bench:
         self.result.file_bytes["source as Parquet"] = sum(path.stat().st_size for path in files)
 
     def spark(self) -> None:
-        """The same models on Apache Spark, on what the first night landed."""
-        self._say("Spark")
-        command = [sys.executable, "-m", "benchmarks.spark_cluster"]
-        arguments = ["--landing", self.nights.data_dir / "landing.duckdb", "--work", self.work / "spark"]
-        as_of = (self.platform.known_until + NIGHT).isoformat()
-        self._bounded(SPARK, BUILD, [*command, *map(str, arguments), "--as-of", as_of])
-        shutil.rmtree(self.work / "spark", ignore_errors=True)
+        """The same models on a cluster of Apache Spark, on a platform of the same plan."""
+        self._say("Apache Spark")
+        work = self.work / SPARK
+        work.mkdir()
+        try:
+            cluster = import_module("benchmarks.spark_cluster")
+            built = cluster.measure(self.size.calls, work, worker_memory="4g", driver_memory="3g")
+        except (ImportError, RuntimeError, SystemExit) as failed:
+            print(failed, file=sys.stderr)
+            outcome = Outcome(note="failed")
+        else:
+            outcome = Outcome.of(built.spark)
+            outcome.greatest, outcome.wrong = 0.0, list(built.differences)
+        self._keep(SPARK, BUILD, outcome)
+        shutil.rmtree(work)
 
     # --- the peers -----------------------------------------------------------------------------------------
 
