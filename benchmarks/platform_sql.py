@@ -7,6 +7,7 @@ Everything is a function of the seed and a running number, never of a random gen
 Distances in time are microseconds after the job's created_at.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -84,6 +85,9 @@ from read_csv('{tape}/llm_calls.csv.gz', types = {{'model_pricing_input': 'decim
   'model_pricing_output': 'decimal(10, 6)', 'cost_usd': 'decimal(10, 6)'}}) as calls
 inner join tape_jobs using (job_id);
 
+-- numbers instead of texts, as far as columns repeat
+{_enumerated("shape_calls", ("model_used", "model_group_used", "resolved_model"))}
+
 create or replace temp table shape_jobs as
 select
   tape_jobs.place,
@@ -123,6 +127,15 @@ create or replace temp table shape_aliases as
 from read_csv('{tape}/model_aliases.csv.gz', types = {{'pricing_input': 'decimal(10, 6)',
   'pricing_output': 'decimal(10, 6)'}});
 """
+
+
+def _enumerated(table: str, columns: Sequence[str]) -> str:
+    """Turn text columns of a temporary table into enums of what they hold."""
+    return "\n".join(
+        f"create temp type {name}_type as enum (select distinct {name} from {table} where {name} notnull);"
+        f"alter table {table} alter {name} type {name}_type;"
+        for name in columns
+    )
 
 
 def teams(*, teams: int, organizations: int, largest_share: float, weekly_jobs: float, start: str) -> str:
