@@ -62,6 +62,11 @@ class Limits:
     bytes: float = 16 * 2**30
     postgres_calls: float = 20_000_000
 
+    @property
+    def of_engine(self) -> str:
+        """What an engine is told, so that with all its process holds it stays within the limit."""
+        return f"{self.bytes / 2**30 * 0.75:g}GiB"
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -288,6 +293,7 @@ class Bench:
             month=self._month_for_review() or self.days[1].plan.last_day.replace(day=1),
             week=_last_whole_week(self.days[1]),
             bound=self.limits.seconds / 2,
+            memory_limit=self.limits.of_engine,
         )
         return [sys.executable, "-m", "benchmarks.peers", peer.name, action, *order.arguments()]
 

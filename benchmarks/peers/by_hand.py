@@ -47,6 +47,7 @@ def _opened(order: Order) -> "closing[duckdb.DuckDBPyConnection]":
 def _run(order: Order, script: str) -> None:
     given = {"source": str(order.source).replace("'", "''"), "since": str(order.since)}
     with closing(duckdb.connect(str(order.out / FILE))) as connection:
+        connection.execute(f"set memory_limit = '{order.memory_limit}'")
         for name in ("by_hand_rows.sql", script):
             text = HERE.joinpath(name).read_text(encoding="utf-8")
             connection.execute(Template(text).substitute(given))

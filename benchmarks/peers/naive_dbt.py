@@ -56,7 +56,8 @@ def _run_dbt(order: Order) -> None:
     ]
     ended = subprocess.run(
         command,
-        env=os.environ | {"NAIVE_DBT_FILE": str(order.out / FILE)},
+        env=os.environ
+        | {"NAIVE_DBT_FILE": str(order.out / FILE), "NAIVE_DBT_MEMORY_LIMIT": order.memory_limit},
         capture_output=True,
         text=True,
         check=False,

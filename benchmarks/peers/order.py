@@ -24,10 +24,23 @@ class Order:
     week: date
     # Seconds after which a loop may stop and tell how far it came.
     bound: float
+    # For an engine that can keep to one, as DuckDB writes it.
+    memory_limit: str
 
     def arguments(self) -> list[str]:
         """The command line that `parsed` reads."""
-        names = ("source", "out", "url", "known_until", "since", "team", "month", "week", "bound")
+        names = (
+            "source",
+            "out",
+            "url",
+            "known_until",
+            "since",
+            "team",
+            "month",
+            "week",
+            "bound",
+            "memory_limit",
+        )
         return [f"--{name.replace('_', '-')}={getattr(self, name)}" for name in names]
 
 
@@ -43,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--month", type=date.fromisoformat, required=True)
     made.add_argument("--week", type=date.fromisoformat, required=True)
     made.add_argument("--bound", type=float, default=600.0)
+    made.add_argument("--memory-limit", default="4GiB")
     return made
 
 
@@ -58,4 +72,5 @@ def parsed(given: argparse.Namespace) -> Order:
         given.month,
         given.week,
         given.bound,
+        given.memory_limit,
     )

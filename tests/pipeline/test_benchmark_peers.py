@@ -49,6 +49,7 @@ def order(days: tuple[Platform, Platform], out: Path, *, url: str = "", day: int
         month=date(2026, 11, 1),
         week=date(2026, 11, 9),
         bound=600.0,
+        memory_limit="1GiB",
     )
 
 
