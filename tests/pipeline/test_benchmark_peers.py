@@ -12,13 +12,15 @@ import pytest
 from benchmarks.fit import fitted
 from benchmarks.load_postgres import apply_day, load
 from benchmarks.new_day import CHANGED_DAYS, add_day
+from benchmarks.nights import EMPTY, FIRST, MODEL_SQL, NEXT_DAY, ONE_DAY, REFRESH
 from benchmarks.outputs import differences, tables
 from benchmarks.peers.__main__ import run
 from benchmarks.peers.order import Order, parsed, parser
 from benchmarks.peers.roster import BUILD, LATENCY, NIGHT, PEERS, REVIEW, SUMMARY, peer
 from benchmarks.platform import Plan, Platform, write_platform
-from benchmarks.side_by_side import Size, farthest
-from benchmarks.watch import Exceeded, watch_command
+from benchmarks.report import report
+from benchmarks.side_by_side import Outcome, Result, Size, farthest
+from benchmarks.watch import Exceeded, Watched, watch_command
 from tests.postgres_server import PostgresServer
 
 PLAN = Plan(calls=2_000, days=25, last_day=date(2026, 11, 21), seed=3, teams=4, organizations=2)
@@ -156,3 +158,41 @@ def test_a_command_that_takes_too_much_is_ended(
     command = [sys.executable, "-c", code]
     with pytest.raises(Exceeded, match=said):
         watch_command(command, story=tmp_path / "story", most_seconds=most_seconds, most_bytes=most_bytes)
+
+
+def test_the_report_says_ratios_limits_and_growth() -> None:
+    text = report([_result(1, 10.0), _result(100, 10.9)])
+    lines = text.splitlines()
+    assert "| **ours** | 10.0 s | 10.9 s |" in lines
+    assert "| a pandas script | 50.0 s (5×) | out of memory (16 GiB) |" in lines
+    assert "| a loop over teams on PostgreSQL | 90.0 s (4.5×), extrapolated from 1 of 2 months | — |" in lines
+    assert any("from 1 M to 100 M it grows by 9.0% (10.0 to 10.9 s)" in line for line in lines)
+    assert any(
+        line.startswith("| a pandas script | no history") and "1 measures differ" in line for line in lines
+    )
+    assert "| full refresh, whole night / all models' SQL by hand | 2.00 | 2.00 |" in lines
+
+
+def _result(millions: int, night: float) -> Result:
+    def watched(seconds: float) -> Watched:
+        return Watched(seconds, seconds, {"start": 1, "build": 2}, {"start": 1.0, "build": seconds - 1})
+
+    nights = {FIRST: 20.0, ONE_DAY: night, NEXT_DAY: night, EMPTY: 9.0, REFRESH: 16.0, MODEL_SQL: 8.0}
+    answers = {action: Outcome(0.05, rows=[]) for action in (SUMMARY, LATENCY, REVIEW)}
+    is_small = millions == 1
+    pandas = Outcome(50.0, 60.0, 10, greatest=1.0, wrong=["team_usage_daily.call_count: 1"])
+    return Result(
+        Size(millions * 1_000_000),
+        days=10,
+        generated=Outcome(1.0, 2.0, 3),
+        nights={name: watched(seconds) for name, seconds in nights.items()},
+        peers={
+            "ours": answers,
+            "pandas": {NIGHT: pandas if is_small else Outcome(note="out of memory (16 GiB)")},
+            **(
+                {"team_loop": {BUILD: Outcome(90.0, note="extrapolated from 1 of 2 months")}}
+                if is_small
+                else {}
+            ),
+        },
+    )
