@@ -22,7 +22,7 @@ from flows import (
 from flows.errors import LandError
 from flows.failpoints import failpoint
 from flows.land_access_log import AccessLogReport, land_access_log
-from flows.landing_folder import FolderSource
+from flows.landing_folder import LANDING_MEMORY, LANDING_THREADS, FolderSource
 from flows.landing_scope import DayRange, Scope, SourceKind, scope_of
 from flows.landing_store import LandingBusy, scalar
 from flows.progress import Advance, Progress
@@ -83,7 +83,7 @@ class LandReport:
     unusable_numbers: int
     source_kind: SourceKind
     is_full_comparison: bool
-    # Days that were compared, and of them those whose rows were copied; of a folder they are the same.
+    # Days that were compared, and of them those whose rows were read: of a folder, where files changed.
     days_compared: int
     days_copied: int
     # UTC days whose facts must be rebuilt.
@@ -249,45 +249,50 @@ def _create_days(connection: "DuckDBPyConnection", *, is_first: bool) -> None:
 
 def _land_files(folder: Path, request: _Request) -> LandReport:
     source = FolderSource(folder)
-    with (
-        request.progress.stage("land", source.work) as advance,
-        landing_store.transaction(request.landing_path) as connection,
-    ):
+    with landing_store.transaction(
+        request.landing_path, memory_limit=LANDING_MEMORY, most_threads=LANDING_THREADS
+    ) as connection:
         scope = request.begin(connection, "folder")
-        ranges = None if scope.since is None else (DayRange(scope.since, None),)
-        losses = {table.name: _held_inside(connection, table, scope) for table in DAY_TABLES}
-        had_jobs = scalar(connection, "select count(*) from raw.jobs")
-        staged: dict[str, int] = {}
-        gone: dict[str, tuple[int, int]] = {}
-        for table in TABLES:
+        source.find_changes(connection, scope)
+        with request.progress.stage("land", source.work) as advance:
+            compared = _take_what_changed(connection, source, scope, request, advance)
+        return _finish(connection, request, scope, "folder", compared, (), source.bytes_read)
+
+
+def _take_what_changed(
+    connection: "DuckDBPyConnection", source: FolderSource, scope: Scope, request: _Request, advance: Advance
+) -> _Compared:
+    losses = {table.name: _held_inside(connection, table, scope) for table in DAY_TABLES}
+    had_jobs = scalar(connection, "select count(*) from raw.jobs")
+    gone: dict[str, tuple[int, int]] = {}
+    for table in TABLES:
+        if table in DAY_TABLES:
+            source.land_days(connection, table, scope, advance)
+        elif not source.is_same(table):
             connection.execute(landing_sql.create_staged(table))
-            source.stage(connection, table, advance, since=scope.since if table in DAY_TABLES else None)
-            staged[table.name] = scalar(connection, "select count(*) from staged")
-            if table in DAY_TABLES:
-                landing_changes.take_days(connection, table, scope, ranges, by_own_clock=True)
-            else:
-                gone[table.name] = landing_changes.take_whole(connection, table)
+            source.stage_whole(connection, table, advance)
+            gone[table.name] = landing_changes.take_whole(connection, table)
             connection.execute("drop table staged")
-            failpoint("land.table")
-        land_admin.land_admin_tables(
-            connection,
-            as_of=scope.as_of,
-            has_table=source.has_table,
-            stage=lambda table: source.stage(connection, table, advance),
-        )
-        # A few days may have nothing; too much of them gone is refused as of every landing.
-        if ranges is None:
-            _require_activity(staged, str(folder))
-        if ranges is None and had_jobs and not staged[JOBS.name] and not request.accept_deletes:
+        failpoint("land.table")
+    land_admin.land_admin_tables(
+        connection,
+        as_of=scope.as_of,
+        has_table=source.has_table,
+        is_same=source.is_same,
+        stage=lambda table: source.stage_whole(connection, table, advance),
+    )
+    # A few days may have nothing; too much of them gone is refused as of every landing.
+    if scope.since is None:
+        rows = {table.name: source.row_count(table) for table in DAY_TABLES}
+        _require_activity(rows, str(source.folder))
+        if had_jobs and not rows[JOBS.name] and not request.accept_deletes:
             raise LandError(
-                f"jobs in {folder} has no rows, the last landing had {had_jobs}. Nothing was landed. "
+                f"jobs in {source.folder} has no rows, the last landing had {had_jobs}. Nothing was landed. "
                 "Check the export; a platform that was really emptied is landed with --accept-deletes."
             )
-        for table in DAY_TABLES:
-            gone[table.name] = (losses[table.name], landing_changes.deleted_rows(connection, table))
-        days = {row[0] for row in connection.execute("select distinct day from raw.landed_days").fetchall()}
-        compared = _Compared(days, days, {}, gone)
-        return _finish(connection, request, scope, "folder", compared, (), source.size)
+    for table in DAY_TABLES:
+        gone[table.name] = (losses[table.name], landing_changes.deleted_rows(connection, table))
+    return _Compared(set(), source.days, {}, gone)
 
 
 def _held_inside(connection: "DuckDBPyConnection", table: Table, scope: Scope) -> int:
@@ -313,14 +318,16 @@ def _require_activity(rows: dict[str, int], source: str) -> None:
 
 def _land_postgres(location: PostgresUrl, request: _Request) -> LandReport:
     # Landing from files needs no driver.
-    from flows.landing_postgres import LANDING_MEMORY, staging
+    from flows import landing_postgres
     from flows.source_postgres import open_postgres_source
 
     with (
         open_postgres_source(location.url) as source,
         request.progress.stage("land", None) as advance,
-        landing_store.transaction(request.landing_path, memory_limit=LANDING_MEMORY) as connection,
-        staging(request.landing_path) as stage,
+        landing_store.transaction(
+            request.landing_path, memory_limit=landing_postgres.LANDING_MEMORY
+        ) as connection,
+        landing_postgres.staging(request.landing_path) as stage,
     ):
         scope = request.begin(connection, "postgresql")
         compared = _copy_what_differs(connection, source, scope, stage, advance)
@@ -432,7 +439,7 @@ def _finish(
         source_kind=kind,
         is_full_comparison=scope.is_full,
         days_compared=days,
-        days_copied=len(compared.copied) if kind == "postgresql" else days,
+        days_copied=len(compared.copied),
         touched_days=landing_closure.touched_days(connection, number),
         notes=tuple(notes),
         bytes_read=bytes_read,

@@ -23,15 +23,17 @@ def land_admin_tables(
     *,
     as_of: datetime,
     has_table: Callable[[Table], bool],
+    is_same: Callable[[Table], bool] = lambda table: False,
     stage: Callable[[Table], None],
 ) -> None:
     """Add what is new in each admin table to `raw`; `stage` fills `staged` with all its rows.
 
+    `is_same` tells of a table that holds what it held when it landed: nothing is read of it.
     Raises LandError for a table that is there and cannot be read.
     """
     for table in ADMIN_TABLES:
         is_present = has_table(table)
-        if is_present:
+        if is_present and not is_same(table):
             connection.execute(landing_sql.create_staged(table))
             stage(table)
             _merge(connection, table)

@@ -11,7 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from flows import landing_sql
-from flows.landing_scope import DayRange, Scope, within
+from flows.landing_scope import DayRange, Scope, contains, within
 from flows.landing_store import scalar
 from flows.source_schema import DAY_TABLES, JOB_COST_SUMMARIES, JOBS, NO_DAY, Table
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # What places a summary without its job.
 _CALCULATED_AT = f"coalesce(calculated_at, timestamp '{NO_DAY}')"
+
+# Keys that are grouped at a time: it bounds the memory.
+_GROUPED_KEYS = 5_000_000
 
 # What a table's rows say about other tables.
 _REFERENCES = ("job_id", "team_id", "organization_id")
@@ -42,28 +45,39 @@ def take_days(
     connection: DuckDBPyConnection,
     table: Table,
     scope: Scope,
-    ranges: Sequence[DayRange] | None,
+    ranges: Sequence[DayRange],
     *,
-    by_own_clock: bool = False,
+    of_folder: bool = False,
 ) -> None:
-    """Bring the rows of some days (None: all) to what `staged` holds.
+    """Bring the rows of some days to what `staged` holds.
 
-    A summary is of the day of its job, or with `by_own_clock` of the day on which it was calculated.
+    A summary is of the day of its job; of a folder's files it is of the day on which it was calculated, and
+    keys that have rows on other days too are put off (into `postponed`) until all of these are staged.
     """
+    if of_folder:
+        _put_off(connection, table)
     _create_kept(connection, table)
     # A first landing's portions are of days that nobody has landed: nothing to compare them with.
     if not scope.is_first and scalar(connection, f"select exists (from raw.{table.name})"):
-        _compare(connection, table, ranges, by_own_clock)
-        if ranges is not None:
+        _compare(connection, table, _held(table, ranges, by_own_clock=of_folder))
+        if of_folder:
+            _postpone_moved(connection, table, ranges)
+        else:
             _find_elsewhere(connection, table)
-        _keep_what_was_purged(connection, table, scope)
-        _replace_findings(connection, table)
-        _apply(connection, table)
-        connection.execute("drop table differences")
+        _take_differences(connection, table, scope)
     else:
         _insert_all(connection, table, with_changes=not scope.is_first)
         _add_findings(connection, table)
+    if of_folder:
+        _note_keys_of_several_days(connection, table)
     _drop_kept(connection)
+
+
+def _take_differences(connection: DuckDBPyConnection, table: Table, scope: Scope) -> None:
+    _keep_what_was_purged(connection, table, scope)
+    _replace_findings(connection, table)
+    _apply(connection, table)
+    connection.execute("drop table differences")
 
 
 def take_whole(connection: DuckDBPyConnection, table: Table) -> tuple[int, int]:
@@ -126,10 +140,8 @@ def _reference(table: Table, name: str) -> str:
     return name if name in landing_sql.raw_columns(table) else "cast(null as varchar)"
 
 
-def _compare(
-    connection: DuckDBPyConnection, table: Table, ranges: Sequence[DayRange] | None, by_own_clock: bool
-) -> None:
-    """`differences`: the rows of the window that the source has otherwise, no longer, or newly."""
+def _compare(connection: DuckDBPyConnection, table: Table, held: str) -> None:
+    """`differences`: the rows of `held` that the source has otherwise, no longer, or newly."""
     key = table.key
     columns = landing_sql.raw_columns(table)
     differs = " or ".join(f"held.{name} is distinct from fresh.{name}" for name in columns)
@@ -149,20 +161,20 @@ select
   held.{table.created_by} as old_at,
   fresh.{table.created_by} as new_at
   {references}
-from ({_held(table, ranges, by_own_clock)}) as held
+from ({held}) as held
 full outer join ({landing_sql.landed_rows(table)}) as fresh on held.{key} = fresh.{key}
 where held.{key} is null or fresh.{key} is null or {differs}
 """
     )
 
 
-def _held(table: Table, ranges: Sequence[DayRange] | None, by_own_clock: bool) -> str:
+def _held(table: Table, ranges: Sequence[DayRange], *, by_own_clock: bool) -> str:
     """The rows of `raw` that belong to the days, with their row ids."""
     rows = f"select rowid as row_id, * from raw.{table.name}"
-    if ranges is None:
-        return rows
     if table is not JOB_COST_SUMMARIES or by_own_clock:
-        return f"{rows} where {within(table.created_by, ranges)}"
+        clock = table.created_by
+        timeless = f" or {clock} is null" if contains(ranges, NO_DAY) else ""
+        return f"{rows} where {within(clock, ranges)}{timeless}"
     # As of before this landing too: a job that is gone took its summary with it.
     jobs = (
         f"select job_id from raw.jobs where {within('created_at', ranges)} "
@@ -176,6 +188,101 @@ select held.* from ({rows} where {within(_CALCULATED_AT, ranges)}) as held
 anti join raw.jobs on raw.jobs.job_id = held.job_id
 anti join (select row_key from changes_jobs where was_there) as known on known.row_key = held.job_id
 """
+
+
+# --- keys of several days ----------------------------------------------------------------------------------
+
+
+def postpone_keys_of_several_days(
+    connection: DuckDBPyConnection, table: Table, ranges: Sequence[DayRange]
+) -> None:
+    """`postponed`: the keys of several days that have a row on one of these."""
+    of_table = f"from raw.keys_of_several_days where table_name = '{table.name}'"
+    connection.execute(
+        f"create or replace temp table postponed as select distinct row_key {of_table} "
+        f"and {within('cast(day as timestamp)', ranges)}"
+    )
+    if _is_everything(ranges):
+        # All that there are is found out anew.
+        connection.execute(f"delete {of_table}")
+        connection.execute("delete from postponed")
+
+
+def postpone_repeated(connection: DuckDBPyConnection, table: Table) -> None:
+    """Put off the keys that a first landing's portions have brought more than once."""
+    parts = int(scalar(connection, f"select count(*) from raw.{table.name}")) // _GROUPED_KEYS + 1
+    for part in range(parts):
+        connection.execute(
+            f"insert into postponed select {table.key} from raw.{table.name} "
+            f"where hash({table.key}) % {parts} = {part} group by {table.key} having count(*) > 1"
+        )
+
+
+def days_of_postponed(connection: DuckDBPyConnection, table: Table) -> set[date]:
+    """Days, by the table's own clock, on which the keys that were put off had a row before."""
+    rows = connection.execute(
+        "select day from raw.keys_of_several_days "
+        f"where table_name = '{table.name}' and row_key in (from postponed) "
+        f"union select cast(coalesce({table.created_by}, timestamp '{NO_DAY}') as date) "
+        f"from raw.{table.name} where {table.key} in (from postponed)"
+    ).fetchall()
+    return {day for (day,) in rows}
+
+
+def take_postponed(connection: DuckDBPyConnection, table: Table, scope: Scope) -> None:
+    """Bring the keys that were put off to what `staged` holds: all their rows, whatever their days."""
+    postponed = f"raw.{table.name} where {table.key} in (from postponed)"
+    if scope.is_first:
+        connection.execute(f"delete from {postponed}")
+    connection.execute(
+        f"delete from raw.keys_of_several_days where table_name = '{table.name}' "
+        "and row_key in (from postponed)"
+    )
+    _create_kept(connection, table)
+    _compare(connection, table, f"select rowid as row_id, * from {postponed}")
+    _take_differences(connection, table, scope)
+    _note_keys_of_several_days(connection, table)
+    _drop_kept(connection)
+
+
+def _put_off(connection: DuckDBPyConnection, table: Table) -> None:
+    if scalar(connection, "select exists (from postponed)"):
+        connection.execute(f"delete from staged where {table.key} in (from postponed)")
+
+
+def _postpone_moved(connection: DuckDBPyConnection, table: Table, ranges: Sequence[DayRange]) -> None:
+    """A new row whose key is landed on a day that is not compared: which of them counts is known of all."""
+    if not _is_everything(ranges) and scalar(
+        connection, "select exists (from differences where row_id is null)"
+    ):
+        # The key alone: this looks at every row there is, and mostly finds none.
+        connection.execute(
+            f"insert into postponed select {table.key} from raw.{table.name} "
+            f"where {table.key} in (select row_key from differences where row_id is null)"
+        )
+    if scalar(connection, "select exists (from postponed)"):
+        _put_off(connection, table)
+        for name in ("repeated", "differences"):
+            connection.execute(f"delete from {name} where row_key in (from postponed)")
+
+
+def _note_keys_of_several_days(connection: DuckDBPyConnection, table: Table) -> None:
+    if not scalar(connection, "select exists (from repeated)"):
+        return
+    connection.execute(
+        f"insert into raw.keys_of_several_days select '{table.name}', row_key, unnest(days) from ("
+        f"select {table.key} as row_key, "
+        f"list(distinct cast(coalesce({table.created_by}, timestamp '{NO_DAY}') as date)) as days "
+        f"from staged where {table.key} in (select row_key from repeated) group by {table.key}"
+        ") where len(days) > 1 order by all"
+    )
+
+
+def _is_everything(ranges: Sequence[DayRange]) -> bool:
+    return DayRange(None, None) in ranges
+
+
+# --- differences -------------------------------------------------------------------------------------------
 
 
 def _find_elsewhere(connection: DuckDBPyConnection, table: Table) -> None:
@@ -267,11 +374,16 @@ def _apply(connection: DuckDBPyConnection, table: Table) -> None:
 
 def _replace_findings(connection: DuckDBPyConnection, table: Table) -> None:
     """Those of rows that are compared anew or gone make place; those of all other rows stay."""
+    if scalar(connection, f"select exists (from raw.landing_findings where table_name = '{table.name}')"):
+        _forget_findings(connection, table)
+    _add_findings(connection, table)
+
+
+def _forget_findings(connection: DuckDBPyConnection, table: Table) -> None:
     connection.execute(
         f"delete from raw.landing_findings where table_name = '{table.name}' and ("
         f"row_key in (select {table.key} from kept) or row_key in (select row_key from differences))"
     )
-    _add_findings(connection, table)
 
 
 def _add_findings(connection: DuckDBPyConnection, table: Table) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flows import landing_changes, landing_sql
 from flows.errors import LandError
-from flows.landing_scope import DayRange, Scope, contains, ranges_of, within
+from flows.landing_scope import DayRange, Scope, contains, merged, ranges_of, within
 from flows.landing_store import configure, scalar
 from flows.progress import Advance
 from flows.source_postgres import OPEN_JOBS_CHECKSUM, DayFingerprint, PostgresSource
@@ -111,7 +111,7 @@ def compared_ranges(
         ranges += ranges_of(days)
     if scope.forced is not None:
         ranges.append(scope.forced)
-    return _merged(ranges)
+    return merged(ranges)
 
 
 def _days_of_other_open_jobs(
@@ -125,19 +125,6 @@ def _days_of_other_open_jobs(
     landed = {(day, count, int(checksum)) for day, count, checksum in held}
     there = {(jobs.day, jobs.job_count, jobs.checksum) for jobs in source.open_jobs(days.end, days.first)}
     return {day for day, *_ in landed ^ there}
-
-
-def _merged(ranges: Sequence[DayRange]) -> tuple[DayRange, ...]:
-    """The same days in ranges that do not overlap."""
-    result: list[DayRange] = []
-    for days in sorted(ranges, key=lambda one: one.first or date.min):
-        last = result[-1] if result else None
-        if last is not None and (last.end is None or (days.first or date.min) <= last.end):
-            end = None if last.end is None or days.end is None else max(last.end, days.end)
-            result[-1] = DayRange(last.first, end)
-        else:
-            result.append(days)
-    return tuple(result)
 
 
 def compare(

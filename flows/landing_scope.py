@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -32,6 +32,8 @@ class Scope:
 
     as_of: datetime
     is_first: bool
+    # What landed last came from a source of another kind.
+    is_other_source: bool
     is_full: bool
     # What the source no longer has from here on was deleted; before, it was purged and is kept.
     horizon: date
@@ -63,19 +65,21 @@ def scope_of(
     ).fetchall()
     if not landings:
         horizon = _first_kept_by_source(as_of, retention_days)
-        return Scope(as_of, True, True, horizon, None, forced)
+        return Scope(as_of, True, False, True, horizon, None, forced)
     last_as_of, last_kind, _ = landings[-1]
     clock = max(as_of, _source_clock(connection, max(row[0] for row in landings)))
     horizon = _first_kept_by_source(clock, retention_days)
     if kind == "folder" and not is_small:
-        return Scope(as_of, False, True, horizon, None, forced)
+        return Scope(as_of, False, last_kind != kind, True, horizon, None, forced)
     # The last landing's day was not over when it was landed, and the days before it still changed.
     since = min(as_of, last_as_of).date() - lookback_days * DAY
     last_full = max((row[0] for row in landings if row[2]), default=datetime.min)
     is_full = not is_small and (
         last_kind != kind or as_of < last_as_of or as_of - last_full >= timedelta(days=FULL_COMPARISON_DAYS)
     )
-    return Scope(as_of, False, is_full, horizon, min(since, horizon) if is_full else since, forced)
+    return Scope(
+        as_of, False, last_kind != kind, is_full, horizon, min(since, horizon) if is_full else since, forced
+    )
 
 
 def _first_kept_by_source(clock: datetime, retention_days: int) -> date:
@@ -112,6 +116,40 @@ def ranges_of(days: Iterable[date]) -> list[DayRange]:
 
 def contains(ranges: Sequence[DayRange], day: date) -> bool:
     return any((r.first is None or r.first <= day) and (r.end is None or day < r.end) for r in ranges)
+
+
+def merged(ranges: Iterable[DayRange]) -> tuple[DayRange, ...]:
+    """The same days in ranges that do not overlap."""
+    result: list[DayRange] = []
+    for days in sorted(ranges, key=lambda one: one.first or date.min):
+        last = result[-1] if result else None
+        if last is not None and (last.end is None or (days.first or date.min) <= last.end):
+            end = None if last.end is None or days.end is None else max(last.end, days.end)
+            result[-1] = DayRange(last.first, end)
+        else:
+            result.append(days)
+    return tuple(result)
+
+
+def portions(
+    ranges: Iterable[DayRange], row_counts: Mapping[date, int], most_rows: int
+) -> Iterator[tuple[DayRange, ...]]:
+    """The ranges, cut between days so that each portion has at most so many rows, or is of one day."""
+    portion: list[DayRange] = []
+    rows = 0
+    for days in ranges:
+        first = days.first
+        for day in sorted(day for day in row_counts if contains([days], day)):
+            if rows and rows + row_counts[day] > most_rows:
+                if first is None or first < day:
+                    portion.append(DayRange(first, day))
+                    first = day
+                yield tuple(portion)
+                portion, rows = [], 0
+            rows += row_counts[day]
+        portion.append(DayRange(first, days.end))
+    if portion:
+        yield tuple(portion)
 
 
 def within(clock: str, ranges: Sequence[DayRange]) -> str:

@@ -4,12 +4,13 @@ In every relation here `s_x` is column x as the source holds it, `t_x` as it is 
 text of a decimal that no decimal can hold (NaN, infinity, 21 integer digits).
 """
 
-from datetime import date
+from collections.abc import Sequence
 from typing import Literal
 
+from flows.landing_scope import DayRange, contains, within
 from flows.redaction import redacted_sql
 from flows.source_files import SourceColumn
-from flows.source_schema import Column, Table
+from flows.source_schema import NO_DAY, Column, Table
 
 _WHOLE_NUMBER = r"[+-]?[0-9]+(\.0*)?"
 _NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
@@ -69,18 +70,38 @@ def create_staged(table: Table) -> str:
     return f"create or replace temp table staged ({', '.join(columns)}, is_bad boolean)"
 
 
-def insert_staged(table: Table, rows: str, since: date | None = None) -> str:
+def insert_staged(
+    table: Table, rows: str, days: Sequence[DayRange] | None = None, *, only: str | None = None
+) -> str:
     """Add a file's rows to `staged`, marking those with a value that cannot be read.
 
-    `since`: only those whose clock says that UTC day or a later one.
+    `days`: only those whose clock says one of these days; a clock that says none is of NO_DAY. `only` is a
+    condition beside.
     """
     names = [f"t_{column.name}" for column in table.columns]
     names += [f"u_{column.name}" for column in _decimals(table)]
     problem = ", ".join(_problem(column) for column in table.columns)
     inserted = f"insert into staged select {', '.join(names)}, coalesce({problem}) is not null from {rows}"
-    # Nothing around the column: a file's blocks of older rows are then not read.
-    later = f"where t_{table.created_by} >= timestamp '{since} 00:00:00'"
-    return inserted if since is None else f"{inserted} {later}"
+    conditions = [] if only is None else [only]
+    if days is not None:
+        clock = f"t_{table.created_by}"
+        # Nothing around the column: a file's blocks of other days are then not read.
+        inside = within(clock, days)
+        conditions.append(f"({inside} or not {_says_a_day(clock)})" if contains(days, NO_DAY) else inside)
+    return f"{inserted} where {' and '.join(conditions)}" if conditions else inserted
+
+
+def count_days(table: Table, rows: str) -> str:
+    """The rows of a file by UTC day of the table's clock; NO_DAY of those whose clock says none."""
+    clock = f"t_{table.created_by}"
+    return (
+        f"select case when {_says_a_day(clock)} then cast({clock} as date) else date '{NO_DAY}' end, "
+        f"count(*) from {rows} group by 1"
+    )
+
+
+def _says_a_day(clock: str) -> str:
+    return f"coalesce(isfinite({clock}) and year({clock}) between 1 and 9999, false)"
 
 
 def bad_values(
@@ -127,11 +148,10 @@ def _typed(column: Column, columns: dict[str, SourceColumn]) -> str:
         return f"case when {is_number} then try_cast({value} as bigint) end"
     if column.kind == "decimal":
         exact = held in _INTEGER_TYPES or held.startswith("DECIMAL")
+        if exact:
+            return f"try_cast({value} as decimal(28, 8))"
         # Through text: the shortest text of a float is the number that was meant, its bits are not.
-        number = value if exact else text
-        return (
-            f"case when regexp_full_match({text}, '{_NUMBER}') then try_cast({number} as decimal(28, 8)) end"
-        )
+        return f"case when regexp_full_match({text}, '{_NUMBER}') then try_cast({text} as decimal(28, 8)) end"
     if column.kind == "timestamp":
         return _typed_timestamp(value, text, held)
     # Through text: as a boolean the number 2 would be true.
@@ -151,8 +171,10 @@ def _typed_timestamp(value: str, text: str, held: str) -> str:
 def _unusable(column: Column) -> str:
     text = f"cast(s_{column.name} as varchar)"
     return (
-        f"case when t_{column.name} is null and regexp_full_match({text}, '{_NUMBER}|{_NOT_FINITE}') "
-        f"then left({text}, {_KEPT_DIGITS}) end"
+        # Two cases, so that the pattern is tried on the few alone.
+        f"case when t_{column.name} is null then "
+        f"case when regexp_full_match({text}, '{_NUMBER}|{_NOT_FINITE}') "
+        f"then left({text}, {_KEPT_DIGITS}) end end"
     )
 
 

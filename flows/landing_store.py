@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows import landing_sql, security_sources
+from flows import landed_files, landing_sql, security_sources
 from flows.errors import Busy, LandError
 from flows.failpoints import failpoint
 from flows.redaction import shown
@@ -46,13 +46,15 @@ class LandingBusy(Busy, LandError):
 
 
 @contextmanager
-def transaction(landing_path: Path, *, memory_limit: str | None = None) -> Iterator[DuckDBPyConnection]:
+def transaction(
+    landing_path: Path, *, memory_limit: str | None = None, most_threads: int = 1
+) -> Iterator[DuckDBPyConnection]:
     """The landing database in one transaction that ends with the block, well or not at all."""
     import duckdb
 
     connection = _open(landing_path)
     try:
-        configure(connection, memory_limit=memory_limit)
+        configure(connection, memory_limit=memory_limit, most_threads=most_threads)
         # A file is read once, or written anew under its name.
         connection.execute("set enable_external_file_cache = false")
         connection.execute("begin")
@@ -71,8 +73,8 @@ def transaction(landing_path: Path, *, memory_limit: str | None = None) -> Itera
         connection.close()
 
 
-def configure(connection: DuckDBPyConnection, *, memory_limit: str | None) -> None:
-    """What every connection that lands is set to; under a memory limit (DuckDB's text) it has one thread."""
+def configure(connection: DuckDBPyConnection, *, memory_limit: str | None, most_threads: int = 1) -> None:
+    """What every connection that lands is set to; under a memory limit (DuckDB's text) threads are few."""
     # A text without an offset is then UTC. Nothing may be fetched to read a file.
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("set autoinstall_known_extensions = false")
@@ -81,7 +83,8 @@ def configure(connection: DuckDBPyConnection, *, memory_limit: str | None) -> No
     if memory_limit is not None:
         connection.execute(f"set memory_limit = '{memory_limit}'")
         # Each thread that inserts holds row groups that it cannot spill.
-        connection.execute("set threads = 1")
+        threads = int(scalar(connection, "select current_setting('threads')"))
+        connection.execute(f"set threads = {min(threads, most_threads)}")
 
 
 def scalar(connection: DuckDBPyConnection, query: str) -> Any:
@@ -153,6 +156,8 @@ def prepare(connection: DuckDBPyConnection) -> None:
     )
     connection.execute(f"create table if not exists raw.landing_findings ({landing_sql.FINDINGS_COLUMNS})")
     connection.execute("create table if not exists raw.related_days (day date, related_day date)")
+    for name, columns in landed_files.TABLES.items():
+        connection.execute(f"create table if not exists raw.{name} ({columns})")
     for table in TABLES:
         _create(connection, table)
     create_side_tables(connection)

@@ -225,8 +225,12 @@ def rows_of(landing: Path, query: str) -> list[tuple[Any, ...]]:
 
 
 def everything(landing: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """The ordered content of every table of the landing database."""
-    names = rows_of(landing, "select schema_name, table_name from duckdb_tables() order by all")
+    """The ordered content of every table of the landing database, but for which files it was landed from."""
+    names = rows_of(
+        landing,
+        "select schema_name, table_name from duckdb_tables() "
+        "where table_name not like 'landed_file%' order by all",
+    )
     return {f"{schema}.{name}": rows_of(landing, f"from {schema}.{name}") for schema, name in names}
 
 
