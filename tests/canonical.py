@@ -1,4 +1,4 @@
-"""One text and one hash of everything that is published, the same on DuckDB and on PostgreSQL.
+"""One text and one hash of everything that is published, the same on every engine.
 
 Owns what counts as the same published state: every relation of the published schemas, its columns by name,
 its rows in an order of their own, numbers by their value and not by the type that an engine chose.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -34,13 +34,17 @@ def canonical_rows(
     for schema, name in names:
         cursor = connection.execute(f'select * from "{schema}"."{name}"')
         columns = [str(column[0]) for column in cursor.description]
-        places = sorted((column, place) for place, column in enumerate(columns) if column not in leave_out)
-        rows = sorted(
-            json.dumps([_text(row[place]) for _, place in places], ensure_ascii=False)
-            for row in cursor.fetchall()
-        )
-        relations[f"{schema}.{name}"] = [json.dumps([column for column, _ in places]), *rows]
+        relations[f"{schema}.{name}"] = canonical_lines(columns, cursor.fetchall(), leave_out)
     return relations
+
+
+def canonical_lines(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], leave_out: Collection[str] = ()
+) -> list[str]:
+    """One relation of `canonical_rows`: its header, then its sorted rows."""
+    places = sorted((column, place) for place, column in enumerate(columns) if column not in leave_out)
+    lines = sorted(json.dumps([_text(row[place]) for _, place in places], ensure_ascii=False) for row in rows)
+    return [json.dumps([column for column, _ in places]), *lines]
 
 
 def canonical_hash(

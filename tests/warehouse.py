@@ -233,7 +233,7 @@ def compile_project(
         {
             "as_of": as_of,
             "reporting_timezone": reporting_timezone,
-            "landing_database": "landing" if target == "duckdb" else POSTGRES_DATABASE.strip('".'),
+            "landing_database": POSTGRES_DATABASE.strip('".') if target == "postgres" else "landing",
             **(more_variables or {}),
         }
     )

@@ -1,4 +1,4 @@
-{#- Integer division of two non-negative wide integers, rounded down. -#}
+{#- Integer division of two non-negative wide integers, rounded down; on Spark it fails beyond a bigint. -#}
 {%- macro integer_quotient(numerator, denominator) -%}
     {{ return(adapter.dispatch('integer_quotient', 'llm_almanac')(numerator, denominator)) }}
 {%- endmacro -%}
@@ -16,5 +16,5 @@
 {%- endmacro -%}
 
 {%- macro spark__integer_quotient(numerator, denominator) -%}
-    floor(({{ numerator }}) / ({{ denominator }}))
+    (({{ numerator }}) div ({{ denominator }}))
 {%- endmacro -%}

@@ -7,6 +7,11 @@
     nullif(regexp_extract({{ expression }}, '{{ pattern }}', 1), '')
 {%- endmacro -%}
 
+{#- a raw literal: in Spark's others a backslash escapes -#}
+{%- macro spark__regexp_group(expression, pattern) -%}
+    nullif(regexp_extract({{ expression }}, r'{{ pattern }}', 1), '')
+{%- endmacro -%}
+
 {%- macro postgres__regexp_group(expression, pattern) -%}
     substring({{ expression }} from '{{ pattern }}')
 {%- endmacro -%}

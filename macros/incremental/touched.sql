@@ -66,12 +66,28 @@
 
 {#- Makes a model incremental: touched values of `column` are replaced whole. -#}
 {%- macro replaced_when_touched(column, kind) -%}
+    {{ return(adapter.dispatch('replaced_when_touched', 'llm_almanac')(column, kind)) }}
+{%- endmacro -%}
+
+{%- macro default__replaced_when_touched(column, kind) -%}
     {{ config(
         materialized='incremental',
         incremental_strategy='replace_touched',
         on_schema_change='fail',
         replaced={'column': column, 'kind': kind},
     ) }}
+{%- endmacro -%}
+
+{%- macro spark__replaced_when_touched(column, kind) -%}
+    {{ _rebuilt_whole() }}
+{%- endmacro -%}
+
+{#- Parquet tables have no delete. -#}
+{%- macro _rebuilt_whole() -%}
+    {%- if is_partial() -%}
+        {{ exceptions.raise_compiler_error("Spark builds whole tables only: run without the variable `touched`.") }}
+    {%- endif -%}
+    {{ config(materialized='table') }}
 {%- endmacro -%}
 
 {#- The incremental strategy of that name: delete what is touched, insert it anew, in one transaction. -#}
@@ -89,6 +105,14 @@
 
 {#- Makes a ledger model incremental: of every team, the rows that are walked again are replaced. -#}
 {%- macro replaced_when_walked() -%}
+    {{ return(adapter.dispatch('replaced_when_walked', 'llm_almanac')()) }}
+{%- endmacro -%}
+
+{%- macro spark__replaced_when_walked() -%}
+    {{ _rebuilt_whole() }}
+{%- endmacro -%}
+
+{%- macro default__replaced_when_walked() -%}
     {{ config(materialized='incremental', incremental_strategy='replace_walked', on_schema_change='fail') }}
 {%- endmacro -%}
 

@@ -25,11 +25,12 @@
         select
             team_id,
             period_start_date,
-            '{' || string_agg(
-                {{ json_text('job_type') }} || ': {"count": ' || cast(job_count as {{ dbt.type_string() }})
-                || ', "cost_usd": ' || coalesce(cast(client_cost_usd as {{ dbt.type_string() }}), 'null') || '}',
-                ', ' order by job_type
-            ) || '}' as job_type_breakdown
+            '{' || {{ dbt.listagg(
+                json_text('job_type') ~ " || ': {\"count\": ' || cast(job_count as " ~ dbt.type_string() ~ ")"
+                ~ " || ', \"cost_usd\": ' || coalesce(cast(client_cost_usd as " ~ dbt.type_string() ~ "), 'null') || '}'",
+                "', '",
+                "order by job_type"
+            ) }} || '}' as job_type_breakdown
 
         from {{ ref('job_type_usage_' ~ period_type) }}
         where

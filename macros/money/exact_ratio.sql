@@ -7,6 +7,10 @@
     PostgreSQL. Both sides must be below 10^20 and have at most 8 decimals.
 -#}
 {%- macro exact_ratio(numerator, denominator, places, digits=28) -%}
+    {{ return(adapter.dispatch('exact_ratio', 'llm_almanac')(numerator, denominator, places, digits)) }}
+{%- endmacro -%}
+
+{%- macro default__exact_ratio(numerator, denominator, places, digits) -%}
     {%- set scaled_numerator = "abs(" ~ _hundred_millionths(numerator) ~ ")" -%}
     {%- set scaled_denominator = "abs(" ~ _hundred_millionths(denominator) ~ ")" -%}
     {%- set quotient = integer_quotient(
@@ -20,6 +24,31 @@
                 * cast({{ quotient }} as numeric(28, 0))
                 * cast({{ "%.8f" | format(10 ** -places) }} as numeric(9, 8)) as numeric({{ digits }}, {{ places }})
             )
+    end
+{%- endmacro -%}
+
+{#-
+    Spark's decimals have 38 digits, those of a quotient 18 of them behind the point: enough for its whole part,
+    and apart from it for the remainder's part of the denominator, in units of the last place.
+-#}
+{%- macro spark__exact_ratio(numerator, denominator, places, digits) -%}
+    {%- set scaled_numerator = "abs(" ~ _hundred_millionths(numerator) ~ ")" -%}
+    {%- set scaled_denominator = "abs(" ~ _hundred_millionths(denominator) ~ ")" -%}
+    {%- set remainder = "(" ~ scaled_numerator ~ " % " ~ scaled_denominator ~ ")" -%}
+    case
+        when {{ denominator }} = 0 then null
+        else try_cast(
+            case when ({{ numerator }} < 0) = ({{ denominator }} < 0) then 1 else -1 end
+            * (
+                cast(
+                    try_divide({{ scaled_numerator }} - {{ remainder }}, {{ scaled_denominator }}) as numeric(20, 0)
+                )
+                + cast(
+                    (2 * {{ remainder }} * {{ 10 ** places }} + {{ scaled_denominator }})
+                    div (2 * {{ scaled_denominator }}) as numeric(9, 0)
+                ) * cast({{ "%.8f" | format(10 ** -places) }} as numeric(9, 8))
+            ) as numeric({{ digits }}, {{ places }})
+        )
     end
 {%- endmacro -%}
 

@@ -7,9 +7,7 @@ component_days as (
     select
         component,
         first_checked_at,
-        cast(
-            {{ days(local_date('first_checked_at'), local_date(as_of() ~ " - interval '1 microsecond'")) }} as date
-        ) as calendar_date
+        {{ days(local_date('first_checked_at'), local_date(as_of() ~ " - interval '1 microsecond'")) }} as calendar_date
 
     from {{ ref('int_components') }}
 

@@ -68,7 +68,7 @@ final as (
         spine.measure,
         spine.first_active_date,
         spine.value_date,
-        extract(isodow from spine.value_date) as weekday,
+        {{ iso_part('isodow', 'spine.value_date') }} as weekday,
         case when found.is_active is null then 0 else found.value end as value
 
     from spine

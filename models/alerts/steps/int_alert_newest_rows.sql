@@ -24,7 +24,7 @@ usual as (
     where
         days.period_start_date <= moment.last_complete_date
         and days.period_start_date > moment.last_complete_date - 7 * {{ var('alert_spike_weeks') }}
-        and extract(isodow from days.period_start_date) = extract(isodow from moment.last_complete_date)
+        and {{ iso_part('isodow', 'days.period_start_date') }} = {{ iso_part('isodow', 'moment.last_complete_date') }}
 
 ),
 

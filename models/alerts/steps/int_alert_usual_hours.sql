@@ -9,7 +9,7 @@ jobs as (
 
     select
         team_id,
-        extract(isodow from created_at) >= 6 as is_weekend,
+        {{ iso_part('isodow', 'created_at') }} >= 6 as is_weekend,
         cast(extract(hour from created_at) as integer) as hour_of_day,
         cast(created_at as date) as job_date
 

@@ -17,8 +17,8 @@ days as (
         latencies.period_start_date,
         latencies.latency_p95_ms,
         {{ duration_ratio('latencies.latency_sum_ms', 'latencies.latency_call_count') }} as latency_avg_ms,
-        extract(isodow from latencies.period_start_date)
-        = extract(isodow from moment.evaluated_date) as is_same_weekday,
+        {{ iso_part('isodow', 'latencies.period_start_date') }}
+        = {{ iso_part('isodow', 'moment.evaluated_date') }} as is_same_weekday,
         latencies.period_start_date < moment.evaluated_date - {{ var('alert_baseline_gap_days') }}
         and latencies.period_start_date
         >= moment.evaluated_date - {{ var('alert_baseline_gap_days') + var('alert_baseline_days') }} as is_baseline

@@ -24,7 +24,7 @@ bounds as (
 
 days as (
 
-    select cast({{ days('first_date', 'last_date') }} as date) as calendar_date
+    select {{ days('first_date', 'last_date') }} as calendar_date
     from bounds
 
 ),
@@ -44,9 +44,9 @@ final as (
 
     select
         calendar_date,
-        cast(extract(isoyear from calendar_date) as integer) as iso_year,
+        {{ iso_part('isoyear', 'calendar_date') }} as iso_year,
         cast(extract(week from calendar_date) as integer) as iso_week,
-        cast(extract(isodow from calendar_date) as integer) as iso_day_of_week,
+        {{ iso_part('isodow', 'calendar_date') }} as iso_day_of_week,
         {{ period_start('calendar_date', 'week') }} as week_start_date,
         {{ period_start('calendar_date', 'month') }} as month_start_date,
         starts_at,

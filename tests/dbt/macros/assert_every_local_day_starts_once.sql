@@ -5,7 +5,7 @@ with
 
 calendar as (
 
-    select cast({{ days("cast('2024-01-01' as date)", "cast('2028-12-31' as date)") }} as date) as calendar_date
+    select {{ days("cast('2024-01-01' as date)", "cast('2028-12-31' as date)") }} as calendar_date
 
 ),
 
