@@ -1,7 +1,7 @@
 # Everything runs in .venv, which the first target that needs it makes.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test benchmark checks load campaign engines backfills reviews lint format lock clean
+.PHONY: help setup tools demo test benchmark checks load campaign engines spark cluster backfills reviews lint format lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -36,6 +36,14 @@ reviews: tools ## draw 300 team reviews, beside Chromium printing the same pages
 engines: setup ## build 100 random platforms with DuckDB and with PostgreSQL, and compare everything
 	ALMANAC_TEST_PLATFORMS=100 .venv/bin/pytest -q tests/pipeline/test_postgres_target.py -k platforms
 
+spark: ## install Spark, and compare the demo and 50 random platforms built with DuckDB and with it
+	@scripts/setup --spark
+	PYTHONPATH=.venv/spark ALMANAC_TEST_PLATFORMS=50 .venv/bin/pytest -q tests/pipeline/test_spark_target.py
+
+cluster: ## build CALLS=1000000 calls on a Spark cluster of two workers, beside DuckDB, and compare every row
+	@scripts/setup --spark
+	PYTHONPATH=.venv/spark .venv/bin/python -m benchmarks.spark_cluster --calls $(or $(CALLS),1000000)
+
 backfills: setup ## recalculate a damaged history in 60 orders
 	ALMANAC_BACKFILL_ORDERS=60 .venv/bin/pytest -q tests/pipeline/test_backfill_orders.py
 
@@ -51,12 +59,15 @@ format: setup ## let ruff put the Python in shape
 
 # uv resolves for every Python and platform at once; it has a throwaway environment of its own, because installing
 # it beside dbt is not needed. The lock names no index: whoever installs uses the one pip is set up with.
-lock: ## resolve requirements.lock anew from pyproject.toml
+lock: ## resolve requirements.lock and requirements-spark.lock anew from pyproject.toml
 	python3 -m venv target/uv
 	target/uv/bin/pip install --quiet --disable-pip-version-check uv
 	target/uv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade \
 		--generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command 'make lock' --quiet -o requirements.lock
+	target/uv/bin/uv pip compile --group spark --universal --python-version 3.11 --upgrade \
+		--generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command 'make lock' --quiet -o requirements-spark.lock
 	rm -rf target/uv
 
 clean: ## remove what builds and tools left; data/ and .venv/ stay

@@ -1,4 +1,4 @@
-"""What no wheel carries: the system libraries that the PDF renderer loads, and the browser of the tests.
+"""What no wheel carries: the system libraries that the PDF renderer loads, the browser of the tests, Spark's Java.
 
 Imports nothing but the standard library: `scripts/setup` runs this file before anything is installed.
 """
@@ -15,15 +15,18 @@ LIBRARIES = (
     ("libharfbuzz-subset0", "libharfbuzz-subset.so.0", "harfbuzz-subset"),
     ("fontconfig", "libfontconfig.so.1", "fontconfig"),
 )
-# Debian's packages of programs that only tests run.
+# Debian's packages of programs that only tests run, or only Spark.
 TEST_PROGRAMS = ("chromium",)
+SPARK_PROGRAMS = {"default-jre-headless": "java"}
 
 
-def missing_packages(*, for_tests: bool = False) -> list[str]:
+def missing_packages(*, for_tests: bool = False, for_spark: bool = False) -> list[str]:
     """Debian's names of the packages whose library does not load, or whose program is not on the PATH."""
     missing = [package for package, file_name, name in LIBRARIES if not _loads(file_name, name)]
     if for_tests:
         missing += [program for program in TEST_PROGRAMS if shutil.which(program) is None]
+    if for_spark:
+        missing += [name for name, program in SPARK_PROGRAMS.items() if shutil.which(program) is None]
     return missing
 
 
@@ -39,4 +42,5 @@ def _loads(file_name: str, name: str) -> bool:
 
 
 if __name__ == "__main__":
-    print(" ".join(missing_packages(for_tests="--tests" in sys.argv[1:])))
+    wanted = {"for_tests": "--tests" in sys.argv[1:], "for_spark": "--spark" in sys.argv[1:]}
+    print(" ".join(missing_packages(**wanted)))

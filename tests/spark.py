@@ -18,7 +18,7 @@ import yaml
 
 from tests.canonical import canonical_lines
 from tests.engines import COMPARED_SCHEMAS, compiled_project
-from tests.warehouse import AS_OF_MARK, ROOT, ZONE_MARK
+from tests.warehouse import ROOT
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -104,10 +104,8 @@ def build_on_spark(
     raw = folder / "raw"
     try:
         create_raw(session, raw, export_raw(landing, raw))
-        for schema in compiled.schemas:
-            session.sql(f"create schema {schema}")
-        for statement in compiled.statements:
-            session.sql(statement.replace(AS_OF_MARK, str(as_of)).replace(ZONE_MARK, reporting_timezone))
+        for statement in compiled.filled(as_of, reporting_timezone):
+            session.sql(statement)
         return canonical_rows_of(session, schemas)
     finally:
         for schema in (*compiled.schemas, "raw"):

@@ -164,15 +164,18 @@ class CompiledMarts:
         connection.execute("use landing")
         load_raw(connection, tables, as_of)
         connection.execute("use warehouse")
-        for schema in self.schemas:
-            connection.execute(f"create schema {schema}")
-        if "alerts" in self.schemas:
-            connection.execute(evaluated_at_function(as_of))
-        for statement in self.statements:
-            connection.execute(
-                statement.replace(AS_OF_MARK, str(as_of)).replace(ZONE_MARK, reporting_timezone)
-            )
+        for statement in self.filled(as_of, reporting_timezone):
+            connection.execute(statement)
+            if statement == "create schema alerts":
+                connection.execute(evaluated_at_function(as_of))
         return connection
+
+    def filled(self, as_of: datetime, reporting_timezone: str) -> list[str]:
+        """The statements that make the schemas and build everything in them."""
+        return [f"create schema {schema}" for schema in self.schemas] + [
+            statement.replace(AS_OF_MARK, str(as_of)).replace(ZONE_MARK, reporting_timezone)
+            for statement in self.statements
+        ]
 
 
 def _statements(node: dict[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from tests.warehouse import compile_project
 
 
-@pytest.mark.parametrize("target", ["duckdb", "postgres"])
+@pytest.mark.parametrize("target", ["duckdb", "postgres", "spark"])
 def test_every_model_compiles_without_a_server(target: str, tmp_path: Path) -> None:
     manifest = compile_project(tmp_path, as_of="2026-11-23 00:00:00", reporting_timezone="UTC", target=target)
     models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]

@@ -46,7 +46,7 @@ final as (
         balances.credits_remaining,
         statements.credits_burned,
         moment.last_complete_until as data_as_of,
-        moment.last_complete_date - statements.first_ledger_date + 1 as history_days,
+        {{ day_count('statements.first_ledger_date', 'moment.last_complete_date') }} + 1 as history_days,
         case
             when statements.credits_burned > 0
                 then {{ exact_ratio(

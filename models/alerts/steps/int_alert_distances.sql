@@ -10,7 +10,7 @@ daily as (
     select
         daily.*,
         daily.value_date = moment.last_complete_date as is_last,
-        moment.last_complete_date - daily.first_active_date
+        {{ day_count('daily.first_active_date', 'moment.last_complete_date') }}
         >= 7 * {{ var('alert_spike_min_weeks') }} as has_weeks,
         cast(
             case daily.measure

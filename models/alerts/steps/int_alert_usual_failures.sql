@@ -78,7 +78,7 @@ final as (
     group by scope_kind, scope_id, measure
     having
         sum(total_count) >= 2 * max(minimum_volume)
-        and max(outcome_date) - min(outcome_date) + 1 >= {{ var('alert_baseline_min_days') }}
+        and {{ day_count('min(outcome_date)', 'max(outcome_date)') }} + 1 >= {{ var('alert_baseline_min_days') }}
 
 )
 
