@@ -1,4 +1,4 @@
-"""A full build on Spark beside one on DuckDB, same rows: `python -m benchmarks.spark_cluster --calls 1000000`.
+"""A full build on Spark, beside one on DuckDB: `python -m benchmarks.spark_cluster --calls 1000000`.
 
 A platform is generated and landed by DuckDB, and its schema raw written as the lake's Parquet. Then a real
 standalone cluster of one master and two workers on loopback builds the models by dbt's target spark, DuckDB
@@ -60,7 +60,7 @@ def spark_cluster(folder: Path, *, worker_memory: str, driver_memory: str) -> It
         "spark.executor.cores": str(CORES),
         "spark.local.dir": str(folder / "local"),
         "spark.sql.shuffle.partitions": str(4 * WORKERS * CORES),
-        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.extraJavaOptions": f"-Dderby.stream.error.file={folder / 'derby.log'}",
     }
     (configuration / "spark-defaults.conf").write_text(
         "".join(f"{name} {value}\n" for name, value in settings.items()), encoding="utf-8"
@@ -176,12 +176,12 @@ def measure(calls: int, work: Path, *, worker_memory: str, driver_memory: str) -
     with spark_cluster(work / "cluster", worker_memory=worker_memory, driver_memory=driver_memory) as cluster:
         _say(f"{calls:,} calls: building on {cluster.master}")
         _create_raw(work, columns_of)
+        dbt = [str(Path(sys.executable).with_name("dbt")), "build"]
+        dbt += ["--exclude-resource-type", "test", "unit_test", "--vars", json.dumps({"as_of": as_of})]
+        dbt += ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
+        dbt += ["--target-path", str(work / "target"), "--log-path", str(work / "logs")]
         spark = watch_command(
-            [
-                *(str(Path(sys.executable).with_name("dbt")), "build", "--exclude-resource-type", "test", "unit_test"),
-                *("--project-dir", str(ROOT), "--profiles-dir", str(ROOT), "--target-path", str(work / "target")),
-                *("--log-path", str(work / "logs"), "--vars", json.dumps({"as_of": as_of})),
-            ],
+            dbt,
             story=work / "dbt.log",
             environment={
                 **places,
@@ -198,19 +198,20 @@ def measure(calls: int, work: Path, *, worker_memory: str, driver_memory: str) -
 
 
 def _create_raw(work: Path, columns_of: dict[str, str]) -> None:
-    """Schema raw in the metastore: external tables over the lake's files; in a process of its own, as a lake's are."""
-    script = "import sys; from benchmarks.spark_cluster import create_lake; create_lake(sys.argv[1], sys.argv[2])"
+    """Schema raw: tables over the lake's files. By a process of its own: one at a time has Derby's files."""
+    script = "import sys; from benchmarks.spark_cluster import create_lake; create_lake(*sys.argv[1:])"
     subprocess.run([sys.executable, "-c", script, str(work), json.dumps(columns_of)], cwd=ROOT, check=True)
 
 
 def create_lake(work: str, columns_of: str) -> None:
-    """What `_create_raw` runs: Derby's files are one process's at a time."""
+    """What `_create_raw` runs."""
     folder = Path(work)
+    metastore = f"jdbc:derby:;databaseName={folder / 'metastore'};create=true"
     settings = {
         "spark.master": "local[1]",
         "spark.sql.catalogImplementation": "hive",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
-        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={folder}/metastore;create=true",
+        "spark.hadoop.javax.jdo.option.ConnectionURL": metastore,
     }
     with spark_session(folder, settings) as session:
         create_raw(session, folder / "lake", json.loads(columns_of))
@@ -228,26 +229,30 @@ def compare(side_file: Path, warehouse: Path) -> tuple[int, int, list[str]]:
         duck.execute("set TimeZone = 'UTC'")
         listed = ", ".join(f"'{schema}'" for schema in BUILT)
         for schema, name in duck.execute(
-            f"select table_schema, table_name from information_schema.tables where table_schema in ({listed}) "
-            "order by all"
+            "select table_schema, table_name from information_schema.tables "
+            f"where table_schema in ({listed}) order by all"
         ).fetchall():
             folder = warehouse / f"{schema}.db" / name
             if not folder.is_dir():
                 # a view on Spark as here, of tables that are compared
                 continue
-            columns = duck.execute(f'describe {schema}."{name}"').fetchall()
-            typed = ", ".join(f'cast("{column}" as {kind}) as "{column}"' for column, kind, *_ in columns)
-            ours = f'select {", ".join(f"{chr(34)}{column}{chr(34)}" for column, *_ in columns)} from {schema}."{name}"'
+            columns = duck.execute(f"describe {schema}.{name}").fetchall()
+            typed = ", ".join(f"cast({column} as {kind}) as {column}" for column, kind, *_ in columns)
+            ours = f"select {', '.join(column for column, *_ in columns)} from {schema}.{name}"
             theirs = f"select {typed} from read_parquet('{folder}/*.parquet')"
-            counts = duck.execute(
-                f"select (select count(*) from ({ours})), (select count(*) from ({ours} except all {theirs})), "
-                f"(select count(*) from ({theirs} except all {ours}))"
-            ).fetchone()
-            assert counts is not None
-            tables, rows = tables + 1, rows + counts[0]
-            if counts[1] or counts[2]:
-                differences.append(f"{schema}.{name}: {counts[1]:,} rows only on DuckDB, {counts[2]:,} only on Spark")
+            only_ours = _count(duck, f"{ours} except all {theirs}")
+            only_theirs = _count(duck, f"{theirs} except all {ours}")
+            tables, rows = tables + 1, rows + _count(duck, ours)
+            if only_ours or only_theirs:
+                differences.append(
+                    f"{schema}.{name}: {only_ours:,} rows only on DuckDB, {only_theirs:,} only on Spark"
+                )
     return tables, rows, differences
+
+
+def _count(duck: duckdb.DuckDBPyConnection, query: str) -> int:
+    (row,) = duck.execute(f"select count(*) from ({query})").fetchall()
+    return int(row[0])
 
 
 def report(measured: Measured, memory: str) -> str:
@@ -263,7 +268,8 @@ def report(measured: Measured, memory: str) -> str:
         ["tables that differ", f"{len(measured.differences):,}"],
     ]
     cluster = f"Spark standalone, 1 master, {WORKERS} workers of {CORES} core and {memory} each, on loopback"
-    return "\n".join([facts(cluster), "", *table(["figure", f"{measured.calls:,} calls"], rows), *measured.differences])
+    header = ["figure", f"{measured.calls:,} calls"]
+    return "\n".join([facts(cluster), "", *table(header, rows), *measured.differences])
 
 
 def _say(text: str) -> None:

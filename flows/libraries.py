@@ -1,4 +1,4 @@
-"""What no wheel carries: the system libraries that the PDF renderer loads, the browser of the tests, Spark's Java.
+"""What no wheel carries: the system libraries of the PDF renderer, the tests' browser, the Java of Spark.
 
 Imports nothing but the standard library: `scripts/setup` runs this file before anything is installed.
 """

@@ -48,7 +48,7 @@ def session_settings() -> dict[str, str]:
 
 @contextmanager
 def spark_session(folder: Path, more_settings: Mapping[str, str] = SMALL) -> Iterator[SparkSession]:
-    """A session that keeps its tables below `folder`, in a Spark of this process unless settings say otherwise."""
+    """A session that keeps its tables below `folder`; in this process, unless the settings say otherwise."""
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName("almanac-tests")
@@ -64,11 +64,12 @@ def spark_session(folder: Path, more_settings: Mapping[str, str] = SMALL) -> Ite
 
 
 def export_raw(landing: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, str]:
-    """Write schema raw of the current catalog, a folder of Parquet per table; return Spark's columns of each."""
+    """Write the current catalog's schema raw, a folder of Parquet per table; Spark's columns of each."""
     landing.execute("set TimeZone = 'UTC'")
     columns_of = {}
     for (table,) in landing.execute(
-        "select table_name from duckdb_tables() where schema_name = 'raw' and database_name = current_database()"
+        "select table_name from duckdb_tables() "
+        "where schema_name = 'raw' and database_name = current_database()"
     ).fetchall():
         columns = [(name, kind) for name, kind, *_ in landing.execute(f"describe raw.{table}").fetchall()]
         (folder / table).mkdir(parents=True)
@@ -76,9 +77,8 @@ def export_raw(landing: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, st
         selected = ", ".join(
             f"{name} at time zone 'UTC' as {name}" if kind == "TIMESTAMP" else name for name, kind in columns
         )
-        landing.execute(
-            f"copy (select {selected} from raw.{table}) to '{folder / table / 'rows.parquet'}' (format parquet)"
-        )
+        file = folder / table / "rows.parquet"
+        landing.execute(f"copy (select {selected} from raw.{table}) to '{file}' (format parquet)")
         columns_of[table] = ", ".join(f"{name} {_TYPES.get(kind, kind)}" for name, kind in columns)
     return columns_of
 

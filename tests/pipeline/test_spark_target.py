@@ -17,7 +17,6 @@ from tests.engines import COMPARED_SCHEMAS, compiled_project
 from tests.oracle.platforms import Platform, platforms
 from tests.published import TAPE_AS_OF, Published
 from tests.spark import INTERPRETED, build_on_spark, spark_session
-from tests.warehouse import load_raw
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,6 +35,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 def test_the_demo_is_the_same(spark: SparkSession, published: Published, tmp_path: Path) -> None:
     with duckdb.connect() as duck:
         duck.execute(f"attach '{published.settings.landing_path}' as landing (read_only)")
+        duck.execute("set TimeZone = 'UTC'; attach ':memory:' as warehouse; use warehouse")
         for statement in compiled_project("duckdb").filled(TAPE_AS_OF, "UTC"):
             duck.execute(statement)
         expected = canonical_rows(duck, schemas=COMPARED_SCHEMAS)
@@ -78,10 +78,10 @@ def test_random_platforms_with_history_are_the_same(
 def compare(spark: SparkSession, platform: Platform, folder: Path) -> None:
     for name, value in INTERPRETED.items():
         spark.conf.set(name, value)
-    moment = {"as_of": platform.as_of, "reporting_timezone": platform.reporting_timezone}
-    with compiled_project("duckdb").build(platform.tables, **moment) as duck:
+    as_of, zone = platform.as_of, platform.reporting_timezone
+    with compiled_project("duckdb").build(platform.tables, as_of=as_of, reporting_timezone=zone) as duck:
         expected = canonical_rows(duck, schemas=COMPARED_SCHEMAS)
         duck.execute("use landing")
-        actual = build_on_spark(spark, duck, folder, **moment)
+        actual = build_on_spark(spark, duck, folder, as_of=as_of, reporting_timezone=zone)
     lines = canonical_differences(expected, actual)
     assert not lines, "\n".join([*lines[:25], f"on the platform\n{platform}"])

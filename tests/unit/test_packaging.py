@@ -9,9 +9,7 @@ import pytest
 from flows.libraries import missing_packages
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = {
-    name: (ROOT / name).read_text(encoding="utf-8") for name in ("requirements.lock", "requirements-spark.lock")
-}
+LOCKS = {path.name: path.read_text(encoding="utf-8") for path in ROOT.glob("requirements*.lock")}
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
