@@ -39,7 +39,7 @@ matched as (
     from error_texts
 
     left join rules
-        on trim({{ lower_ascii('error_texts.error_text') }}, ' ') like rules.pattern
+        on trim(both ' ' from {{ lower_ascii('error_texts.error_text') }}) like rules.pattern
 
     group by error_texts.error_text
 
