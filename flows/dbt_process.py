@@ -66,12 +66,10 @@ def _run(command: dict[str, Any], answers: TextIO) -> None:
 
     manifest = None
     if command["keeps_parsed"]:
-        digest = _digest_of_project(
-            Path(command["project_dir"]), command["environment"], command["variables"]
-        )
+        digest = digest_of_project(Path(command["project_dir"]), command["environment"], command["variables"])
         kept = Path(command["parsed_dir"]) / f"{digest}.msgpack"
         # read for every command: running one leaves its SQL in the manifest
-        manifest = _read(kept)
+        manifest = read_kept(kept)
         if manifest is None:
             variables = _parsed(command["variables"])
             parsed = dbtRunner(callbacks=[follow]).invoke(
@@ -82,7 +80,7 @@ def _run(command: dict[str, Any], answers: TextIO) -> None:
                 answer(exit=_exit_code(parsed.success, parsed.exception, answer))
                 return
             manifest = parsed.result
-            _write(kept, manifest)
+            write_kept(kept, manifest)
     arguments = [*command["arguments"], *command["options"], "--vars", json.dumps(command["variables"])]
     ended = dbtRunner(manifest=manifest, callbacks=[follow]).invoke(arguments)
     _let_go()
@@ -107,7 +105,7 @@ def _let_go() -> None:
 # --- what was parsed ----------------------------------------------------------------------------------------
 
 
-def _digest_of_project(project: Path, environment: Mapping[str, str], variables: Mapping[str, Any]) -> str:
+def digest_of_project(project: Path, environment: Mapping[str, str], variables: Mapping[str, Any]) -> str:
     """What decides what dbt parses: the project's files, the names in it, and the versions."""
     settings = {name: Path(environment.get(name, "")).stem for name in PARSED_SETTINGS}
     versions = {name: version(name) for name in (*PACKAGES, f"dbt-{environment['ALMANAC_TARGET']}")}
@@ -125,7 +123,7 @@ def _parsed(variables: Mapping[str, Any]) -> dict[str, Any]:
     return {name: variables[name] for name in PARSED_VARIABLES if name in variables}
 
 
-def _read(path: Path) -> Manifest | None:
+def read_kept(path: Path) -> Manifest | None:
     try:
         return Manifest.from_msgpack(path.read_bytes())
     except FileNotFoundError:
@@ -135,7 +133,7 @@ def _read(path: Path) -> Manifest | None:
         return None
 
 
-def _write(path: Path, manifest: Manifest) -> None:
+def write_kept(path: Path, manifest: Manifest) -> None:
     """Keep it for the next process; what cannot be written is parsed again."""
     path.parent.mkdir(parents=True, exist_ok=True)
     older = sorted(path.parent.glob("*.msgpack"), key=lambda other: other.stat().st_mtime_ns)

@@ -130,9 +130,15 @@ def _parsed_dir(work_dir: Path) -> Path:
 _kept = threading.local()
 
 
+def kept_child() -> subprocess.Popen[str] | None:
+    """This thread's child, if it has one."""
+    child: subprocess.Popen[str] | None = getattr(_kept, "child", None)
+    return child
+
+
 def _child() -> subprocess.Popen[str]:
     """The child of this thread, started when there is none."""
-    child: subprocess.Popen[str] | None = getattr(_kept, "child", None)
+    child = kept_child()
     if child is None or child.poll() is not None:
         # dbt's own switches in the caller's environment must not change a night
         inherited = {
@@ -162,7 +168,7 @@ def _child() -> subprocess.Popen[str]:
 
 def release_dbt() -> None:
     """End this thread's child, if there is one: nobody needs dbt for a while."""
-    child: subprocess.Popen[str] | None = getattr(_kept, "child", None)
+    child = kept_child()
     if child is None:
         return
     _kept.child = None

@@ -6,8 +6,9 @@ import shutil
 
 import pytest
 
+from flows import dbt_runner
 from flows.built import dbt_settings
-from flows.dbt_runner import NodeResult, run_dbt
+from flows.dbt_runner import NodeResult, release_dbt, run_dbt
 from flows.progress import SilentProgress
 from flows.settings import Settings
 from tests.published import TAPE_AS_OF, Published
@@ -57,3 +58,19 @@ def test_every_macro_test_passes_in_any_zone(settings: Settings, zone: str) -> N
     results = dbt(settings.model_copy(update={"reporting_timezone": zone}), "test", "--select", MACRO_TESTS)
     assert len(results) >= 9
     assert story(results) == ""
+
+
+def test_one_dbt_stays_for_the_next_command_and_one_that_ended_is_started_anew(settings: Settings) -> None:
+    one_test = ("test", "--select", "assert_ages_are_whole_days_before_as_of")
+    pids = []
+    for ends in (False, True, False):
+        assert story(dbt(settings, *one_test)) == ""
+        child = dbt_runner.kept_child()
+        assert child is not None
+        pids.append(child.pid)
+        if ends:
+            child.kill()
+            child.wait(10)
+    assert pids[0] == pids[1] != pids[2]
+    release_dbt()
+    assert dbt_runner.kept_child() is None
