@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows import (
+    days_of_jobs,
     land_admin,
     land_probes,
     landing_changes,
@@ -234,6 +235,8 @@ class _Request:
 
 
 def _create_days(connection: "DuckDBPyConnection", *, is_first: bool) -> None:
+    if not days_of_jobs.has_pairs(connection):
+        days_of_jobs.relate_all(connection)
     if landing_store.has_days(connection):
         return
     landing_store.create_days(connection)
@@ -401,12 +404,14 @@ def _finish(
     ).fetchone()
     version_history.remember(connection, as_of=scope.as_of, previous_as_of=previous[0] if previous else None)
     landing_changes.count_tables(connection, [table.name for table in TABLES])
-    landing_changes.name_jobs(connection)
+    if not scope.is_first:
+        days_of_jobs.relate_changed(connection)
     landing_changes.count_days(
         connection, number, is_first=scope.is_first, fingerprints=compared.fingerprints
     )
     if scope.is_first:
         landing_closure.relate_all(connection)
+        days_of_jobs.relate_all(connection)
         landing_closure.touch_all(connection, number)
     else:
         landing_closure.touch_changed(connection, number)

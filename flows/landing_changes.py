@@ -7,13 +7,13 @@ row is there and was there, and the clocks, jobs, teams and organizations that i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from flows import landing_sql
+from flows import days_of_jobs, landing_sql
 from flows.landing_scope import DayRange, Scope, contains, within
 from flows.landing_store import scalar
-from flows.source_schema import DAY_TABLES, JOB_COST_SUMMARIES, JOBS, NO_DAY, Table
+from flows.source_schema import DAY_TABLES, JOB_COST_SUMMARIES, NO_DAY, Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -48,8 +48,9 @@ def take_days(
     ranges: Sequence[DayRange],
     *,
     of_folder: bool = False,
+    minutes: Sequence[datetime] | None = None,
 ) -> None:
-    """Bring the rows of some days to what `staged` holds.
+    """Bring the rows of some days, or of those minutes of them that begin at moments, to what `staged` holds.
 
     A summary is of the day of its job; of a folder's files it is of the day on which it was calculated, and
     keys that have rows on other days too are put off (into `postponed`) until all of these are staged.
@@ -59,7 +60,12 @@ def take_days(
     _create_kept(connection, table)
     # A first landing's portions are of days that nobody has landed: nothing to compare them with.
     if not scope.is_first and scalar(connection, f"select exists (from raw.{table.name})"):
-        _compare(connection, table, _held(table, ranges, by_own_clock=of_folder))
+        if minutes is not None:
+            connection.execute(
+                "create or replace temp table taken_minutes as select unnest(?::timestamp[])", [minutes]
+            )
+        held = _held(connection, table, ranges, by_own_clock=of_folder, of_minutes=minutes is not None)
+        _compare(connection, table, held)
         if of_folder:
             _postpone_moved(connection, table, ranges)
         else:
@@ -168,23 +174,35 @@ where held.{key} is null or fresh.{key} is null or {differs}
     )
 
 
-def _held(table: Table, ranges: Sequence[DayRange], *, by_own_clock: bool) -> str:
-    """The rows of `raw` that belong to the days, with their row ids."""
+def _held(
+    connection: DuckDBPyConnection,
+    table: Table,
+    ranges: Sequence[DayRange],
+    *,
+    by_own_clock: bool,
+    of_minutes: bool,
+) -> str:
+    """The rows of `raw` that belong to the days, or to the taken minutes of them, with their row ids."""
+
+    def taken(clock: str) -> str:
+        minute = f" and date_trunc('minute', {clock}) in (from taken_minutes)" if of_minutes else ""
+        return within(clock, ranges) + minute
+
     rows = f"select rowid as row_id, * from raw.{table.name}"
     if table is not JOB_COST_SUMMARIES or by_own_clock:
         clock = table.created_by
         timeless = f" or {clock} is null" if contains(ranges, NO_DAY) else ""
-        return f"{rows} where {within(clock, ranges)}{timeless}"
+        return f"{rows} where {taken(clock)}{timeless}"
     # As of before this landing too: a job that is gone took its summary with it.
     jobs = (
-        f"select job_id from raw.jobs where {within('created_at', ranges)} "
-        f"union select row_key from changes_jobs where {within('old_at', ranges)}"
+        f"select job_id from raw.jobs where {taken('created_at')} "
+        f"union select row_key from changes_jobs where {taken('old_at')}"
     )
     # Anti joins, not conditions: the engine then looks the few rows up among the many, not the other way.
     return f"""
 {rows} where job_id in ({jobs})
 union all
-select held.* from ({rows} where {within(_CALCULATED_AT, ranges)}) as held
+select held.* from ({rows} where {taken(_CALCULATED_AT)}) as held
 anti join raw.jobs on raw.jobs.job_id = held.job_id
 anti join (select row_key from changes_jobs where was_there) as known on known.row_key = held.job_id
 """
@@ -315,10 +333,15 @@ def _keep_what_was_purged(connection: DuckDBPyConnection, table: Table, scope: S
     """A row that the source no longer has stays when it is older than what the source keeps."""
     if table is JOB_COST_SUMMARIES:
         old_day = f"coalesce(job_before.created_at, differences.old_at, timestamp '{NO_DAY}')"
-        jobs = jobs_before(
-            "(select job_id, created_at from raw.jobs "
-            "where job_id in (select row_key from differences where row_id is not null))"
+        days_of_jobs.find_jobs(
+            connection,
+            "jobs_of_old_rows",
+            "(select row_key as job_id from differences where row_id is not null)",
+            days_of_jobs.likely_days(
+                connection, "(select old_at as clock from differences where row_id is not null)"
+            ),
         )
+        jobs = jobs_before("jobs_of_old_rows")
         found = f"differences left join {jobs} as job_before on job_before.job_id = differences.row_key"
     else:
         old_day, found = "old_at", "differences"
@@ -393,19 +416,6 @@ def _add_findings(connection: DuckDBPyConnection, table: Table) -> None:
         connection.execute(landing_sql.insert_unusable(table))
 
 
-def name_jobs(connection: DuckDBPyConnection) -> None:
-    """`named_jobs`: the jobs that changed rows of other tables refer to, as they are now."""
-    ids = " union ".join(
-        f"select unnest([old_job_id, new_job_id]) as job_id from changes_{table.name}"
-        for table in DAY_TABLES
-        if table is not JOBS
-    )
-    connection.execute(
-        "create or replace temp table named_jobs as "
-        f"select job_id, created_at from raw.jobs where job_id in (select job_id from ({ids}))"
-    )
-
-
 # --- counts ------------------------------------------------------------------------------------------------
 
 
@@ -478,7 +488,7 @@ def count_days(
             ranges = [DayRange(day, date.fromordinal(day.toordinal() + 1)) for day in days]
         connection.execute(
             "create or replace temp table counted as select day, cast(sum(row_count) as bigint) as row_count "
-            f"from ({_counts(table, None if is_first else ranges)}) group by day"
+            f"from ({_counts(connection, table, None if is_first else ranges)}) group by day"
         )
         if is_first:
             connection.execute(
@@ -513,8 +523,8 @@ from (
   union all
   select cast(clock as date), false
   from (
-    select unnest([moved.old_at, moved.new_at, coalesce(held.calculated_at, timestamp '{NO_DAY}')]) as clock
-    from moved inner join raw.job_cost_summaries as held on held.job_id = moved.row_key
+    select unnest([moved.old_at, moved.new_at, coalesce(held.clock, timestamp '{NO_DAY}')]) as clock
+    from moved inner join reached_job_cost_summaries as held on held.job_id = moved.row_key
   )
 )
 where day is not null
@@ -522,7 +532,7 @@ group by day
 """
 
 
-def _counts(table: Table, ranges: Sequence[DayRange] | None) -> str:
+def _counts(connection: DuckDBPyConnection, table: Table, ranges: Sequence[DayRange] | None) -> str:
     if table is not JOB_COST_SUMMARIES:
         condition = "true" if ranges is None else within("created_at", ranges)
         return (
@@ -530,15 +540,19 @@ def _counts(table: Table, ranges: Sequence[DayRange] | None) -> str:
             f"where {condition} group by 1"
         )
     jobs = "raw.jobs" if ranges is None else f"(select * from raw.jobs where {within('created_at', ranges)})"
-    held = "raw.job_cost_summaries"
+    held = alone = "raw.job_cost_summaries"
     if ranges is not None:
-        held = f"(select * from {held} where {within(_CALCULATED_AT, ranges)})"
+        of_jobs = days_of_jobs.days_of(connection, table, "select day from affected")
+        held = f"(select * from {held} where {days_of_jobs.on_days(table, of_jobs)})"
+        jobless = {day for day in days_of_jobs.jobless_days(connection, table) if contains(ranges, day)}
+        alone = f"(select * from {alone} where {days_of_jobs.on_days(table, jobless)})"
     return (
         "select cast(jobs.created_at as date) as day, count(*) as row_count "
-        "from raw.job_cost_summaries as held "
+        f"from {held} as held "
         f"inner join {jobs} as jobs on jobs.job_id = held.job_id group by 1 "
-        f"union all select cast({_CALCULATED_AT} as date), count(*) from {held} as held "
-        "anti join raw.jobs as jobs on jobs.job_id = held.job_id group by 1"
+        f"union all select {days_of_jobs.own_day(table)}, count(*) from {alone} as held "
+        "where held.job_id not in (select job_id from raw.jobs where job_id in "
+        f"(select job_id from {alone})) group by 1"
     )
 
 

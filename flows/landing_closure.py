@@ -60,14 +60,6 @@ def touch_all(connection: DuckDBPyConnection, number: int) -> None:
 
 def touch_changed(connection: DuckDBPyConnection, number: int) -> None:
     """Relate and touch the days that this landing's changes reach."""
-    # Of jobs that other changed rows name, the rest of their rows too: a failed job's class, which is that of
-    # its last failed call, is what its calls are wasted for; its deductions are told apart by their order.
-    for table in _OF_JOBS:
-        connection.execute(
-            f"create or replace temp table reached_{table.name} as "
-            f"select job_id, cast(created_at as date) as day from raw.{table.name} "
-            "where job_id in (select row_key from changes_jobs union all select job_id from named_jobs)"
-        )
     _relate_changed(connection)
     connection.execute("create or replace temp table touched (day date)")
     for table in _FACTS:
@@ -103,6 +95,8 @@ def _touch(connection: DuckDBPyConnection, days: str) -> None:
 
 
 def _touch_what_refers(connection: DuckDBPyConnection) -> None:
+    # Of jobs that other changed rows name, the rest of their rows too: a failed job's class, which is that of
+    # its last failed call, is what its calls are wasted for; its deductions are told apart by their order.
     for table in _OF_JOBS:
         _touch(connection, f"select day from reached_{table.name}")
     _touch(connection, "select cast(created_at as date) as day from named_jobs")

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows import landing_changes, landing_sql
 from flows.errors import LandError
-from flows.landing_scope import DayRange, Scope, contains, merged, ranges_of, within
+from flows.landing_scope import DAY, DayRange, Scope, contains, merged, ranges_of, within
 from flows.landing_store import configure, scalar
 from flows.progress import Advance
-from flows.source_postgres import OPEN_JOBS_CHECKSUM, DayFingerprint, PostgresSource
+from flows.source_postgres import OPEN_JOBS_CHECKSUM, DayFingerprint, PostgresSource, minutes_of
 from flows.source_schema import OPEN_STATUSES, Table
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 # Rows that are staged at a time, a longer day aside: it bounds the memory and the space of a landing.
 STAGED_ROWS = 250_000
+
+# What was said of the minutes of a day is kept so long.
+KEPT_MINUTES_DAYS = 31
 
 # DuckDB's shares of the memory; beyond them it spills to disk. Landing a million calls, whatever lies on a
 # day, passes with 140 and 60 MB and fails with 140 and 40, or 100 and 80 (2026-11-24).
@@ -40,6 +43,10 @@ class Comparison:
     fingerprints: dict[date, str | None]
     # What to copy, and how many rows the source has there.
     copied: dict[date, int]
+    # Of these days only some minutes differ (their numbers in the day), and are copied.
+    minutes: dict[date, list[int]]
+    # What the source says of the minutes of days, where it was asked.
+    said: dict[date, str]
 
 
 class Staging:
@@ -139,21 +146,68 @@ def compare(
     """Ask the source for the fingerprints of the ranges, and find the days whose rows must be copied."""
     there: dict[date, DayFingerprint] = {}
     for days in ranges:
-        there |= {found.day: found for found in source.fingerprints(table, days.first, days.end)}
+        # Of days that are copied anyway, and of old ones, nobody asks which minutes differ.
+        older, recent = ([days], []) if whatever_is_known else _split(days, scope.recent)
+        for part in older:
+            there |= {found.day: found for found in source.fingerprints(table, part.first, part.end)}
+        for part in recent:
+            there |= {f.day: f for f in source.fingerprints_of_minutes(table, part.first, part.end)}
     rows = connection.execute(
         "select day, row_count, source_fingerprint from raw.landed_days where table_name = ?", [table.name]
     ).fetchall()
     landed = {day: (count, text) for day, count, text in rows if contains(ranges, day)}
-    copied = {}
+    known = dict(
+        connection.execute(
+            "select day, minutes from raw.landed_minutes where table_name = ?", [table.name]
+        ).fetchall()
+    )
+    copied: dict[date, int] = {}
+    minutes: dict[date, list[int]] = {}
     for day, found in there.items():
-        if whatever_is_known or scope.is_forced(day) or landed.get(day, (0, None))[1] != found.fingerprint:
+        print_before = landed.get(day, (0, None))[1]
+        if whatever_is_known or scope.is_forced(day):
             copied[day] = found.row_count
+        elif print_before != found.fingerprint:
+            differing = _differing_minutes(found, known.get(day), print_before)
+            copied[day] = found.row_count if differing is None else sum(differing.values())
+            if differing is not None:
+                minutes[day] = list(differing)
     for day, (count, _) in landed.items():
         # Before the horizon the source has purged it: nothing to copy, and nothing to take away.
         if day not in there and count and day >= scope.horizon:
             copied[day] = 0
     fingerprints = {day: found.fingerprint for day, found in there.items()}
-    return Comparison(dict.fromkeys(landed) | fingerprints, copied)
+    said = {day: found.minutes for day, found in there.items() if found.minutes is not None}
+    return Comparison(dict.fromkeys(landed) | fingerprints, copied, minutes, said)
+
+
+def _split(days: DayRange, first_recent: date) -> tuple[list[DayRange], list[DayRange]]:
+    """The part of a range before a day, and the part from there on; a part without days is left out."""
+    if days.first is not None and days.first >= first_recent:
+        return [], [days]
+    if days.end is not None and days.end <= first_recent:
+        return [days], []
+    return [DayRange(days.first, first_recent)], [DayRange(first_recent, days.end)]
+
+
+def _differing_minutes(
+    found: DayFingerprint, known: str | None, print_before: str | None
+) -> dict[int, int] | None:
+    """The minutes that are not as they were, and how many rows the source has there.
+
+    None when that is not known: what is landed of the day is not, row by row, what was said of its minutes.
+    """
+    if found.minutes is None or known is None or print_before is None:
+        return None
+    before, now = minutes_of(known), minutes_of(found.minutes)
+    prefix = found.fingerprint.partition(":")[0]
+    if print_before != f"{prefix}:{sum(int(total) for _, total in before.values())}":
+        return None
+    return {
+        minute: now.get(minute, (0, ""))[0]
+        for minute in sorted(before.keys() | now.keys())
+        if before.get(minute) != now.get(minute)
+    }
 
 
 def copy_what_differs(
@@ -166,17 +220,34 @@ def copy_what_differs(
     advance: Advance,
 ) -> Comparison:
     """Copy the days of the ranges that differ, and those to which rows have moved from there."""
-    compared = Comparison({}, {})
+    compared = Comparison({}, {}, {}, {})
     found = compare(connection, source, table, scope, ranges)
     while found.fingerprints:
-        copy(connection, source, table, scope, found.copied, stage, advance)
+        whole = {day: rows for day, rows in found.copied.items() if day not in found.minutes}
+        copy(connection, source, table, scope, whole, {}, stage, advance)
+        in_part = {day: rows for day, rows in found.copied.items() if day in found.minutes}
+        copy(connection, source, table, scope, in_part, found.minutes, stage, advance)
         compared.fingerprints.update(found.fingerprints)
+        compared.said.update(found.said)
         compared.copied.update(found.copied)
         seen = [*ranges, *ranges_of(compared.fingerprints)]
         days = source.days_of_keys(table, _vanished_keys(connection, table))
         moved = ranges_of(day for day in days if not contains(seen, day))
         found = compare(connection, source, table, scope, moved, whatever_is_known=True)
+    _note_minutes(connection, table, scope, compared)
     return compared
+
+
+def _note_minutes(connection: DuckDBPyConnection, table: Table, scope: Scope, compared: Comparison) -> None:
+    oldest = scope.as_of.date() - KEPT_MINUTES_DAYS * DAY
+    connection.execute(
+        "delete from raw.landed_minutes where table_name = ? "
+        "and (day < ? or day in (select unnest(?::date[])))",
+        [table.name, oldest, list(compared.fingerprints)],
+    )
+    if compared.said:
+        said = [(table.name, day, minutes) for day, minutes in compared.said.items()]
+        connection.executemany("insert into raw.landed_minutes values (?, ?, ?)", said)
 
 
 def _vanished_keys(connection: DuckDBPyConnection, table: Table) -> list[str]:
@@ -193,13 +264,20 @@ def copy(
     table: Table,
     scope: Scope,
     copied: dict[date, int],
+    minutes: dict[date, list[int]],
     stage: Staging,
     advance: Advance,
 ) -> None:
-    """Bring the days in `raw` to what the source holds, a bounded number of rows at a time."""
+    """Bring the days, or some minutes of all of them, in `raw` to what the source holds.
+
+    A bounded number of rows at a time.
+    """
     for days in _portions(copied):
         expected = sum(copied[day] for day in days)
-        fill = partial(source.copy_days, table=table, days=days if expected else (), advance=advance)
+        moments = _moments(days, minutes) if minutes else None
+        fill = partial(
+            source.copy_days, table=table, days=days if expected else (), advance=advance, minutes=moments
+        )
         with stage.rows(connection, table, fill) as count:
             if count != expected:
                 raise LandError(
@@ -207,7 +285,15 @@ def copy(
                     f"sent {count}, in one transaction. Nothing was landed. Check the platform's indexes "
                     "(amcheck), and land again."
                 )
-            landing_changes.take_days(connection, table, scope, ranges_of(days))
+            landing_changes.take_days(connection, table, scope, ranges_of(days), minutes=moments)
+
+
+def _moments(days: Iterable[date], minutes: dict[date, list[int]]) -> list[datetime]:
+    return [
+        datetime.combine(day, time()) + minute * timedelta(minutes=1)
+        for day in days
+        for minute in minutes[day]
+    ]
 
 
 def _portions(copied: dict[date, int]) -> Iterator[list[date]]:

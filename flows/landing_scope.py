@@ -41,6 +41,8 @@ class Scope:
     since: date | None
     # Days that are copied whatever their fingerprints say.
     forced: DayRange | None
+    # Days from here on mostly change in a few rows.
+    recent: date
 
     def is_forced(self, day: date) -> bool:
         return self.forced is not None and contains([self.forced], day)
@@ -60,26 +62,26 @@ def scope_of(
 
     A small landing never compares everything, however long ago that was done.
     """
+    recent = as_of.date() - lookback_days * DAY
     landings = connection.execute(
         "select as_of, source_kind, is_full_comparison from raw.landings order by landing_number"
     ).fetchall()
     if not landings:
         horizon = _first_kept_by_source(as_of, retention_days)
-        return Scope(as_of, True, False, True, horizon, None, forced)
+        return Scope(as_of, True, False, True, horizon, None, forced, recent)
     last_as_of, last_kind, _ = landings[-1]
     clock = max(as_of, _source_clock(connection, max(row[0] for row in landings)))
     horizon = _first_kept_by_source(clock, retention_days)
     if kind == "folder" and not is_small:
-        return Scope(as_of, False, last_kind != kind, True, horizon, None, forced)
+        return Scope(as_of, False, last_kind != kind, True, horizon, None, forced, recent)
     # The last landing's day was not over when it was landed, and the days before it still changed.
     since = min(as_of, last_as_of).date() - lookback_days * DAY
     last_full = max((row[0] for row in landings if row[2]), default=datetime.min)
     is_full = not is_small and (
         last_kind != kind or as_of < last_as_of or as_of - last_full >= timedelta(days=FULL_COMPARISON_DAYS)
     )
-    return Scope(
-        as_of, False, last_kind != kind, is_full, horizon, min(since, horizon) if is_full else since, forced
-    )
+    since = min(since, horizon) if is_full else since
+    return Scope(as_of, False, last_kind != kind, is_full, horizon, since, forced, recent)
 
 
 def _first_kept_by_source(clock: datetime, retention_days: int) -> date:

@@ -156,6 +156,10 @@ def prepare(connection: DuckDBPyConnection) -> None:
     )
     connection.execute(f"create table if not exists raw.landing_findings ({landing_sql.FINDINGS_COLUMNS})")
     connection.execute("create table if not exists raw.related_days (day date, related_day date)")
+    # What the source said of the minutes of recent days (DayFingerprint.minutes).
+    connection.execute(
+        "create table if not exists raw.landed_minutes (table_name varchar, day date, minutes varchar)"
+    )
     for name, columns in landed_files.TABLES.items():
         connection.execute(f"create table if not exists raw.{name} ({columns})")
     for table in TABLES:

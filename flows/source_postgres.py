@@ -9,7 +9,7 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -60,6 +60,8 @@ class DayFingerprint:
     row_count: int
     # Changes with every change of a landed column, and with which columns are landed. Only for equality.
     fingerprint: str
+    # The same of each of its minutes, for minutes_of; None when they were not asked for.
+    minutes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,20 @@ class PostgresSource:
             rows = self._connection.execute(query).fetchall()
         return [DayFingerprint(_day(table, day), count, f"{prefix}:{total}") for day, count, total in rows]
 
+    def fingerprints_of_minutes(
+        self, table: Table, since: date | None = None, until: date | None = None
+    ) -> list[DayFingerprint]:
+        """What `fingerprints` says, and of each minute beside."""
+        found = self.layout.tables[table.name]
+        prefix = source_postgres_sql.fingerprint_prefix(found)
+        query = source_postgres_sql.fingerprints_of_minutes(self.layout, found, (since, until))
+        with self._reading(table.name):
+            rows = self._connection.execute(query).fetchall()
+        return [
+            DayFingerprint(_day(table, day), *_day_of_minutes(prefix, minutes), minutes)
+            for day, minutes in rows
+        ]
+
     def open_jobs(self, before: date, since: date | None = None) -> list[OpenJobs]:
         """The open jobs created in [since, before), by day; a day without one is absent."""
         found = self.layout.tables["jobs"]
@@ -123,15 +139,22 @@ class PostgresSource:
         return days
 
     def copy_days(
-        self, connection: "DuckDBPyConnection", table: Table, days: Iterable[date], advance: Advance
+        self,
+        connection: "DuckDBPyConnection",
+        table: Table,
+        days: Iterable[date],
+        advance: Advance,
+        minutes: Sequence[datetime] | None = None,
     ) -> None:
         """Add the rows of these days, typed and redacted, to `staged` (landing_sql.create_staged).
 
-        `advance` counts bytes. Raises LandError for a value that cannot be read.
+        With `minutes` those of the days' minutes that begin at these moments (UTC). `advance` counts bytes.
+        Raises LandError for a value that cannot be read.
         """
         if wanted := source_postgres_sql.ranges(days):
             found = self.layout.tables[table.name]
-            self._copy(connection, found, source_postgres_sql.copy_days(self.layout, found, wanted), advance)
+            query = source_postgres_sql.copy_days(self.layout, found, wanted, minutes)
+            self._copy(connection, found, query, advance)
 
     def copy_whole(self, connection: "DuckDBPyConnection", table: Table, advance: Advance) -> None:
         """Add every row of the table to `staged`; none for a table that the platform lacks."""
@@ -238,6 +261,17 @@ def _require_readable_values(connection: "DuckDBPyConnection", table: Table, row
         lines.append(f"  and at least {more} more")
     lines.append("Nothing was landed. Correct these on the platform, and land once more.")
     raise LandError("\n".join(lines))
+
+
+def minutes_of(text: str) -> dict[int, tuple[int, str]]:
+    """What DayFingerprint.minutes says: by the minute's number in the day, row count and hash."""
+    parts = (part.split(" ") for part in text.split(","))
+    return {int(minute): (int(count), total) for minute, count, total in parts}
+
+
+def _day_of_minutes(prefix: str, text: str | None) -> tuple[int, str]:
+    minutes = minutes_of(text or "").values() if text else ()
+    return sum(count for count, _ in minutes), f"{prefix}:{sum(int(total) for _, total in minutes)}"
 
 
 def _day(table: Table, text: str) -> date:

@@ -51,6 +51,21 @@ def fingerprints(layout: PlatformLayout, found: FoundTable, days: Days) -> sql.C
     ).format(_rows_of_days(layout, found, [days], sql.SQL("{} as content").format(content)))
 
 
+def fingerprints_of_minutes(layout: PlatformLayout, found: FoundTable, days: Days) -> sql.Composed:
+    """Day (as text), and as one text of its minutes that have rows: number in the day, row count, hash."""
+    content = sql.SQL('row({})::text collate "C"').format(_columns(found))
+    minute = sql.SQL("extract(hour from clock)::integer * 60 + extract(minute from clock)::integer")
+    return sql.SQL(
+        "select day::text, string_agg(minute || ' ' || row_count || ' ' || total, ',' order by minute) "
+        "from (select day, {} as minute, count(*) as row_count, "
+        "sum(hashtextextended(content, 0)::numeric) as total from ({}) as landed group by 1, 2) as minutes "
+        "group by day order by day"
+    ).format(
+        minute,
+        _rows_of_days(layout, found, [days], sql.SQL("{} as content").format(content), with_clock=True),
+    )
+
+
 def fingerprint_prefix(found: FoundTable) -> str:
     """Changes when the same rows would land as something else: other columns, kinds or redaction."""
     described = [f"{column.name}:{column.kind}:{column.redacted}" for column in found.landed]
@@ -94,9 +109,12 @@ def days_of_keys(layout: PlatformLayout, found: FoundTable, keys: Sequence[str])
     )
 
 
-def copy_days(layout: PlatformLayout, found: FoundTable, days: Sequence[Days]) -> sql.Composed:
-    """COPY of the rows of these days."""
-    return _copy(found, _rows_of_days(layout, found, days, _columns(found), with_day=False))
+def copy_days(
+    layout: PlatformLayout, found: FoundTable, days: Sequence[Days], minutes: Sequence[datetime] | None = None
+) -> sql.Composed:
+    """COPY of the rows of these days; with `minutes` only of those that begin at one of these moments."""
+    rows = _rows_of_days(layout, found, days, _columns(found), with_day=False, minutes=minutes)
+    return _copy(found, rows)
 
 
 def copy_whole(found: FoundTable) -> sql.Composed:
@@ -123,9 +141,18 @@ def _rows_of_days(
     selected: sql.Composable,
     *,
     with_day: bool = True,
+    with_clock: bool = False,
+    minutes: Sequence[datetime] | None = None,
 ) -> sql.Composable:
     def select(clock: sql.Composable, source: sql.Composable, also: sql.Composable) -> sql.Composed:
         day = sql.SQL("{}::date as day, ").format(clock) if with_day else sql.SQL("")
+        if with_clock:
+            day = sql.SQL("{}{}::timestamp as clock, ").format(day, clock)
+        if minutes is not None:
+            # Beside the days, whose bounds the index serves; a list of this length is looked up by hash.
+            also = sql.SQL("{} and date_trunc('minute', {}::timestamp) = any({}::timestamp[])").format(
+                also, clock, sql.Literal([str(minute) for minute in minutes])
+            )
         return sql.SQL("select {}{} from {} where {}").format(day, selected, source, also)
 
     relation = sql.SQL("{} as t").format(_relation(found.table.name))

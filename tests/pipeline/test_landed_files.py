@@ -81,8 +81,8 @@ class Files:
 
     def land(self, **options: Any) -> LandReport:
         self.clock += timedelta(hours=1)
-        options = {"as_of": self.clock, "accept_deletes": True} | options
-        return land(self.folder, self.landing, progress=SilentProgress(), **options)
+        given: dict[str, Any] = {"as_of": self.clock, "accept_deletes": True} | options
+        return land(self.folder, self.landing, progress=SilentProgress(), **given)
 
     def raw(self) -> Raw:
         return of_the_files(self.landing)
