@@ -23,7 +23,8 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.nightly import NIGHT, facts, mega, table
+from benchmarks.markdown import facts, mega, table
+from benchmarks.nights import NIGHT
 from benchmarks.platform import LAST_DAY, Plan, days_of, write_platform
 from benchmarks.watch import Watched, watch, watch_command
 from tests.canonical import PUBLISHED_SCHEMAS
