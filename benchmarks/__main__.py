@@ -7,6 +7,7 @@ For each size a platform is generated, two days pass on it, and our nights and e
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--record", action="store_true", help="write benchmarks/results/<day>.md and .json")
     parser.add_argument("--work", type=Path, help="where to write [a temporary folder]")
     given = parser.parse_args(arguments)
+    # ended from outside, it still ends what it started
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sizes = [Size.parsed(text) for text in given.sizes.split(",")]
     wanted = frozenset(given.peers.split(",")) - {"none"}
     if unknown := wanted - set(names):

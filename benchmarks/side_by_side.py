@@ -68,6 +68,7 @@ class Limits:
         return f"{self.bytes / 2**30 * 0.75:g}GiB"
 
 
+# As it is printed, it is what is left of a run that was broken off.
 @dataclass(slots=True)
 class Outcome:
     """What one action of one peer took; `seconds` is None when it did not end, and `note` says why."""
@@ -203,7 +204,7 @@ class Bench:
         self.nights.run(name, self.platform, location, *options, later=later)
         if not is_folder:
             self.result.read_bytes[name] = bytes_read(self.url) - before
-        self._say(f"{name}: {self.nights.watched[name].seconds:.1f} s")
+        self._say(f"{name}: {self.nights.watched[name]}")
 
     def drawn_review(self) -> None:
         """The review of a team's month with its page and PDF, as a command."""
@@ -265,6 +266,7 @@ class Bench:
             found = differences(ours, self.place(peer) / peer.where, peer.only, is_partial=is_partial)
             outcome.greatest = max(one.greatest for one in found)
             outcome.wrong = [str(one) for one in found if not one.is_within]
+        self._say(f"{peer.title}: {outcome}")
 
     def ask(self, peer: Peer, place: Path | None = None) -> None:
         """The three questions about a team and all models, as far as the peer answers them."""
