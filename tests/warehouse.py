@@ -151,6 +151,7 @@ class CompiledMarts:
         nodes = nodes_in_order(manifest, marts)
         self.statements = [statement for node in nodes for statement in _statements(node)]
         self.schemas = sorted({node["schema"] for node in nodes})
+        self._keeps_rules = manifest["metadata"]["adapter_type"] == "duckdb"
 
     def build(
         self, tables: dict[str, pandas.DataFrame], *, as_of: datetime, reporting_timezone: str
@@ -166,15 +167,17 @@ class CompiledMarts:
         connection.execute("use warehouse")
         for statement in self.filled(as_of, reporting_timezone):
             connection.execute(statement)
-            if statement == "create schema alerts":
-                connection.execute(evaluated_at_function(as_of))
         return connection
 
     def filled(self, as_of: datetime, reporting_timezone: str) -> list[str]:
         """The statements that make the schemas and build everything in them."""
-        return [f"create schema {schema}" for schema in self.schemas] + [
-            statement.replace(AS_OF_MARK, str(as_of)).replace(ZONE_MARK, reporting_timezone)
-            for statement in self.statements
+        return [
+            *(f"create schema {schema}" for schema in self.schemas),
+            *([evaluated_at_function(as_of)] if self._keeps_rules and "alerts" in self.schemas else []),
+            *(
+                statement.replace(AS_OF_MARK, str(as_of)).replace(ZONE_MARK, reporting_timezone)
+                for statement in self.statements
+            ),
         ]
 
 
