@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flows import (
     days_of_jobs,
+    key_marks,
     land_admin,
     land_probes,
     landing_changes,
@@ -229,6 +230,7 @@ class _Request:
             is_small=self.is_small,
         )
         _create_days(connection, is_first=scope.is_first)
+        key_marks.prepare(connection)
         landing_changes.create_changes(connection)
         landing_closure.remember_before(connection)
         return scope

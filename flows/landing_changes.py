@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from flows import days_of_jobs, landing_sql
+from flows import days_of_jobs, key_marks, landing_sql
 from flows.landing_scope import DayRange, Scope, contains, within
 from flows.landing_store import scalar
 from flows.source_schema import DAY_TABLES, JOB_COST_SUMMARIES, NO_DAY, Table
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # What places a summary without its job.
 _CALCULATED_AT = f"coalesce(calculated_at, timestamp '{NO_DAY}')"
+
+_NEW_KEYS = "select row_key from differences where row_id is null"
 
 # Keys that are grouped at a time: it bounds the memory.
 _GROUPED_KEYS = 5_000_000
@@ -125,6 +127,7 @@ def _drop_kept(connection: DuckDBPyConnection) -> None:
 
 def _insert_all(connection: DuckDBPyConnection, table: Table, *, with_changes: bool) -> None:
     connection.execute(_insert(table, "true"))
+    key_marks.add(connection, table, f"(select {table.key} as row_key from kept)")
     if with_changes:
         references = ", ".join(f"null, {_reference(table, name)}" for name in _REFERENCES)
         connection.execute(
@@ -198,11 +201,19 @@ def _held(
         f"select job_id from raw.jobs where {taken('created_at')} "
         f"union select row_key from changes_jobs where {taken('old_at')}"
     )
+    job_days = (
+        "select job_day from raw.days_of_jobs "
+        f"where {within('cast(job_day as timestamp)', ranges)} "
+        "union select cast(old_at as date) from changes_jobs where was_there"
+    )
+    jobless = days_of_jobs.jobless_days(connection, table)
+    of_jobs = days_of_jobs.days_of(connection, table, job_days) | jobless
     # Anti joins, not conditions: the engine then looks the few rows up among the many, not the other way.
     return f"""
-{rows} where job_id in ({jobs})
+{rows} where job_id in ({jobs}) and {days_of_jobs.on_days(table, of_jobs)}
 union all
-select held.* from ({rows} where {taken(_CALCULATED_AT)}) as held
+select held.*
+from ({rows} where {taken(_CALCULATED_AT)} and {days_of_jobs.on_days(table, jobless)}) as held
 anti join raw.jobs on raw.jobs.job_id = held.job_id
 anti join (select row_key from changes_jobs where was_there) as known on known.row_key = held.job_id
 """
@@ -270,13 +281,11 @@ def _put_off(connection: DuckDBPyConnection, table: Table) -> None:
 
 def _postpone_moved(connection: DuckDBPyConnection, table: Table, ranges: Sequence[DayRange]) -> None:
     """A new row whose key is landed on a day that is not compared: which of them counts is known of all."""
-    if not _is_everything(ranges) and scalar(
-        connection, "select exists (from differences where row_id is null)"
-    ):
+    if not _is_everything(ranges) and key_marks.may_have(connection, table, f"({_NEW_KEYS})"):
         # The key alone: this looks at every row there is, and mostly finds none.
         connection.execute(
             f"insert into postponed select {table.key} from raw.{table.name} "
-            f"where {table.key} in (select row_key from differences where row_id is null)"
+            f"where {table.key} in ({_NEW_KEYS})"
         )
     if scalar(connection, "select exists (from postponed)"):
         _put_off(connection, table)
@@ -305,12 +314,12 @@ def _is_everything(ranges: Sequence[DayRange]) -> bool:
 
 def _find_elsewhere(connection: DuckDBPyConnection, table: Table) -> None:
     """A new row whose key lies on a day that is not compared has moved: the old one goes."""
-    if not scalar(connection, "select exists (from differences where row_id is null)"):
+    if not key_marks.may_have(connection, table, f"({_NEW_KEYS})"):
         return
     # The key alone first: this looks at every row there is, and mostly finds none.
     connection.execute(
         f"create or replace temp table elsewhere as select rowid as row_id from raw.{table.name} "
-        f"where {table.key} in (select row_key from differences where row_id is null)"
+        f"where {table.key} in ({_NEW_KEYS})"
     )
     if not scalar(connection, "select exists (from elsewhere)"):
         return
@@ -384,6 +393,7 @@ def _apply(connection: DuckDBPyConnection, table: Table) -> None:
         "(select row_id from differences where row_id is not null)"
     )
     connection.execute(_insert(table, f"{key} in (select row_key from differences where is_there)"))
+    key_marks.add(connection, table, f"({_NEW_KEYS})")
     references = ", ".join(f"old_{name}, new_{name}" for name in _REFERENCES)
     connection.execute(
         f"insert into changes_{table.name} "

@@ -405,6 +405,75 @@ def test_recalculated_days_are_copied_whatever_is_known_of_them(database_nights:
     assert {row["prompt_tokens"] for row in nights.raw()["llm_calls"]} == {5, 99}
 
 
+# --- minutes of a day --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def busy_day(database_nights: Nights) -> Nights:
+    """Day 5 has a call in each of its 40 half-hours from noon, and is landed."""
+    for number in range(40):
+        database_nights.platform.call(number + 20, 1, at(5, number / 4))
+    database_nights.land(at(6))
+    return database_nights
+
+
+def bytes_of_calls(nights: Nights, **options: Any) -> int:
+    """What a landing reads of the calls, beside the small tables."""
+    quiet = nights.land(at(6, 13)).bytes_read
+    nights.platform.call(30, 1, at(5, 2.5), prompt_tokens=7)
+    read = nights.land(at(6, 14), **options).bytes_read - quiet
+    assert source_rows(nights.raw()) == source_rows(nights.first())
+    return read
+
+
+def test_of_a_day_that_differs_the_differing_minutes_are_copied(busy_day: Nights) -> None:
+    assert 0 < bytes_of_calls(busy_day) < 1_000
+
+
+def test_minutes_that_are_not_those_of_the_day_are_not_believed(busy_day: Nights) -> None:
+    with duckdb.connect(str(busy_day.landing)) as connection:
+        connection.execute(
+            "update raw.llm_calls set prompt_tokens = 99 where created_at >= '2026-11-06 09:00'"
+        )
+        connection.execute(
+            "update raw.landed_days set source_fingerprint = null where table_name = 'llm_calls'"
+        )
+    assert set(busy_day.land(at(6, 12)).touched_days) == days(0, 5)
+    with duckdb.connect(str(busy_day.landing)) as connection:
+        connection.execute(
+            "update raw.landed_minutes set minutes = '600 1 17' where table_name = 'llm_calls'"
+        )
+    # Equal days are noted again; what they said of their minutes is then right again.
+    assert 0 < bytes_of_calls(busy_day) < 1_000
+
+
+def test_recalculated_days_are_copied_whole(busy_day: Nights) -> None:
+    assert bytes_of_calls(busy_day, recalculate=DayRange(day_of(5), day_of(6))) > 4_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: p.drop("llm_calls", key("c", 30)),
+        lambda p: p.call(30, 1, at(5, 9.9)),
+        lambda p: p.call(30, 1, at(5, 2.5), job_id=key("j", 2)),
+        lambda p: p.call(99, 1, at(5, 23.9999)),
+        lambda p: p.job(2, at(1, 22)),
+        lambda p: (p.drop("jobs", key("j", 2)), p.drop("job_cost_summaries", key("j", 2))),
+        lambda p: p.summary(2, at(4), total_calls=7),
+    ],
+)
+def test_whatever_differs_lies_in_a_minute_that_differs(busy_day: Nights, change: Change) -> None:
+    before = busy_day.raw()
+    change(busy_day.platform)
+    report = busy_day.land(at(6, 13), accept_deletes=True)
+    _check(before, busy_day.raw(), report)
+    assert source_rows(busy_day.raw()) == source_rows(busy_day.first())
+
+
+# --- what is missing ---------------------------------------------------------------------------------------
+
+
 def test_a_summary_whose_job_was_lost_here_stays(database_nights: Nights) -> None:
     """Without its job it lies on the day of calculated_at; at the source it is on its job's day."""
     nights = database_nights

@@ -237,6 +237,17 @@ def test_of_a_key_in_two_files_the_latest_counts_whichever_changed(files: Files)
     assert not landed(files.landing)["keys_of_several_days"]
 
 
+def test_keys_are_marked_again_when_another_duckdb_marked_them(files: Files) -> None:
+    with duckdb.connect(str(files.landing)) as connection:
+        connection.execute("update raw.marked_tables set hashing = 0")
+        connection.execute("delete from raw.llm_calls_marks")
+    # the key lies in a file that is the same: only its mark tells
+    early = files.rows("llm_calls", "1")
+    files.write("llm_calls", "4", [early[0] | {"created_at": at(0, 1)}])
+    files.land()
+    assert files.raw() == files.anew()
+
+
 def test_a_landing_that_fails_knows_no_file(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = files.rows("llm_calls", "2")
     files.write("llm_calls", "2", [row | {"prompt_tokens": 7} for row in rows])
