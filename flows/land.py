@@ -15,6 +15,7 @@ from flows import (
     key_marks,
     land_admin,
     land_probes,
+    landed_files,
     landing_changes,
     landing_closure,
     landing_sql,
@@ -335,6 +336,7 @@ def _land_postgres(location: PostgresUrl, request: _Request) -> LandReport:
         landing_postgres.staging(request.landing_path) as stage,
     ):
         scope = request.begin(connection, "postgresql")
+        landed_files.forget_files(connection)
         compared = _copy_what_differs(connection, source, scope, stage, advance)
         land_admin.land_admin_tables(
             connection,

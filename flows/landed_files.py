@@ -86,6 +86,12 @@ def replace_files(
         connection.unregister("file_days")
 
 
+def forget_files(connection: DuckDBPyConnection) -> None:
+    """Know no file any more: another source lands, and what it brings lies in none."""
+    for name in ("landed_files", "landed_file_days"):
+        connection.execute(f"delete from raw.{name}")
+
+
 def stamp_of(file: SourceFile) -> str | None:
     """What tells whether a file is the same; None when that cannot be known."""
     try:

@@ -109,7 +109,7 @@ class FolderSource:
 
     def find_changes(self, connection: DuckDBPyConnection, scope: Scope) -> None:
         """Decide which files are read, and check their headers; LandError for one that cannot be read."""
-        known = {} if scope.is_first or scope.is_other_source else known_files(connection)
+        known = known_files(connection)
         for table in (*TABLES, *ADMIN_TABLES):
             files = {str(file.path.relative_to(self.folder)): file for file in self._files[table.name]}
             found = _TableFiles(files, known.get(table.name, {}))
@@ -199,6 +199,9 @@ class FolderSource:
     def _note_last_days(self, connection: DuckDBPyConnection, table: Table) -> None:
         """What changed was not landed as a whole: it stays to be read, and its days to be compared."""
         found = self._tables[table.name]
+        if not found.known:
+            # The next night compares everything.
+            return
         landed = {}
         for name, now in found.changed.items():
             before = found.known.get(name)

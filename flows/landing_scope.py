@@ -32,8 +32,6 @@ class Scope:
 
     as_of: datetime
     is_first: bool
-    # What landed last came from a source of another kind.
-    is_other_source: bool
     is_full: bool
     # What the source no longer has from here on was deleted; before, it was purged and is kept.
     horizon: date
@@ -68,12 +66,12 @@ def scope_of(
     ).fetchall()
     if not landings:
         horizon = _first_kept_by_source(as_of, retention_days)
-        return Scope(as_of, True, False, True, horizon, None, forced, recent)
+        return Scope(as_of, True, True, horizon, None, forced, recent)
     last_as_of, last_kind, _ = landings[-1]
     clock = max(as_of, _source_clock(connection, max(row[0] for row in landings)))
     horizon = _first_kept_by_source(clock, retention_days)
     if kind == "folder" and not is_small:
-        return Scope(as_of, False, last_kind != kind, True, horizon, None, forced, recent)
+        return Scope(as_of, False, True, horizon, None, forced, recent)
     # The last landing's day was not over when it was landed, and the days before it still changed.
     since = min(as_of, last_as_of).date() - lookback_days * DAY
     last_full = max((row[0] for row in landings if row[2]), default=datetime.min)
@@ -81,7 +79,7 @@ def scope_of(
         last_kind != kind or as_of < last_as_of or as_of - last_full >= timedelta(days=FULL_COMPARISON_DAYS)
     )
     since = min(since, horizon) if is_full else since
-    return Scope(as_of, False, last_kind != kind, is_full, horizon, since, forced, recent)
+    return Scope(as_of, False, is_full, horizon, since, forced, recent)
 
 
 def _first_kept_by_source(clock: datetime, retention_days: int) -> date:

@@ -142,12 +142,17 @@ def _typed(column: Column, columns: dict[str, SourceColumn]) -> str:
     held = columns[column.name].sql_type if column.name in columns else column.sql_type.upper()
     if column.kind == "text":
         return redacted_sql(text) if column.redacted else text
+    is_printed = column.name in columns and columns[column.name].is_printed_number
     if column.kind == "integer":
         # Text first: a cast alone would round 5.7 to 6 and read 1e3 as 1000.
-        is_number = "true" if held in _INTEGER_TYPES else f"regexp_full_match({text}, '{_WHOLE_NUMBER}')"
+        is_number = (
+            "true"
+            if held in _INTEGER_TYPES or is_printed
+            else f"regexp_full_match({text}, '{_WHOLE_NUMBER}')"
+        )
         return f"case when {is_number} then try_cast({value} as bigint) end"
     if column.kind == "decimal":
-        exact = held in _INTEGER_TYPES or held.startswith("DECIMAL")
+        exact = held in _INTEGER_TYPES or held.startswith("DECIMAL") or is_printed
         if exact:
             return f"try_cast({value} as decimal(28, 8))"
         # Through text: the shortest text of a float is the number that was meant, its bits are not.

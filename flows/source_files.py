@@ -44,6 +44,8 @@ class SourceColumn:
 
     expression: str
     sql_type: str
+    # Text that a number type has printed: no need to see whether it is a number.
+    is_printed_number: bool = False
 
 
 @dataclass(frozen=True, slots=True)

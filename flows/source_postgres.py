@@ -168,7 +168,12 @@ class PostgresSource:
         self, connection: "DuckDBPyConnection", found: FoundTable, query: sql.Composed, advance: Advance
     ) -> None:
         names = [column.name for column in found.landed]
-        columns = {name: SourceColumn(f'"{name}"', "VARCHAR") for name in names}
+        columns = {
+            column.name: SourceColumn(
+                f'"{column.name}"', "VARCHAR", found.columns[column.name].prints(column.kind)
+            )
+            for column in found.landed
+        }
         rows = landing_sql.typed_rows(found.table, columns, _BATCH)
         insert = landing_sql.insert_staged(found.table, rows)
         advance(0, found.table.name)

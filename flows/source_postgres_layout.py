@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 SCHEMA = "public"
 
-_NUMBERS = frozenset({"int2", "int4", "int8", "numeric"})
-_TEXTS = frozenset({"text", "varchar", "bpchar", "name", "citext", "uuid", "int2", "int4", "int8"})
+_INTEGERS = frozenset({"int2", "int4", "int8"})
+_NUMBERS = _INTEGERS | {"numeric"}
+_TEXTS = frozenset({"text", "varchar", "bpchar", "name", "citext", "uuid"}) | _INTEGERS
 
 # Types whose text reads as our kind without losing anything. An enum reads as text, whatever its labels.
 READABLE: dict[Kind, frozenset[str]] = {
@@ -61,6 +62,12 @@ class FoundColumn:
 
     def reads_as(self, kind: Kind) -> bool:
         return self.type_name in READABLE[kind] or (kind == "text" and bool(self.enum_labels))
+
+    def prints(self, kind: Kind) -> bool:
+        """Whether the type prints every value as a number of the kind, or as one that is not finite."""
+        if kind == "integer":
+            return self.type_name in _INTEGERS
+        return kind == "decimal" and self.type_name in READABLE[kind]
 
 
 @dataclass(frozen=True, slots=True)

@@ -394,6 +394,26 @@ def test_a_change_of_source_compares_everything(start: Callable[[str], Nights]) 
     assert nights.land(at(14), lookback_days=1).days_copied == 0
 
 
+def test_a_folder_after_a_database_is_read_as_a_whole(start: Callable[[str], Nights]) -> None:
+    nights = start("folder")
+    folder = nights.write()
+    for number, source in enumerate((folder, None, folder, folder)):
+        if source is None:
+            nights.platform.call(9, 1, at(4))
+            nights.platform.write_database(nights.url)
+        land(
+            source or PostgresUrl(nights.url),
+            nights.landing,
+            as_of=at(8 + number),
+            progress=SilentProgress(),
+            # Of the folder first the last days alone.
+            is_small=number == 2,
+            lookback_days=1,
+        )
+        has_call = any(row["call_id"] == key("c", 9) for row in nights.raw()["llm_calls"])
+        assert has_call is (number in (1, 2))
+
+
 def test_recalculated_days_are_copied_whatever_is_known_of_them(database_nights: Nights) -> None:
     nights = database_nights
     nights.land(at(12))
