@@ -37,7 +37,9 @@ def prepare(connection: DuckDBPyConnection) -> None:
 
 def add(connection: DuckDBPyConnection, table: Table, keys: str) -> None:
     """Mark the keys of a relation, which has them as `row_key`."""
-    connection.execute(f"insert into raw.{table.name}_marks select {_mark('row_key')} from {keys}")
+    connection.execute(
+        f"insert into raw.{table.name}_marks select {_mark('row_key')} from {keys} order by all"
+    )
 
 
 def may_have(connection: DuckDBPyConnection, table: Table, keys: str) -> bool:
