@@ -40,10 +40,12 @@ _TYPES = {"VARCHAR": "string"}
 
 
 def session_settings() -> dict[str, str]:
-    """What the profile's target `spark` sets for its session, without what the environment names."""
+    """What dbt sets for a session of the profile's target `spark`, without what the environment names."""
     profile = yaml.safe_load((ROOT / "profiles.yml").read_text(encoding="utf-8"))
     settings = profile["llm_almanac"]["outputs"]["spark"]["server_side_parameters"]
-    return {name: str(value) for name, value in settings.items() if "env_var" not in str(value)}
+    named = {name: str(value) for name, value in settings.items() if "env_var" not in str(value)}
+    # dbt-spark turns it off, whatever a profile says
+    return {**named, "spark.sql.ansi.enabled": "false"}
 
 
 @contextmanager

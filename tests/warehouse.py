@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,12 @@ def compile_project(
         "ALMANAC_BUILD_PATH": str(target_path / "warehouse.duckdb"),
         "ALMANAC_LANDING_PATH": "",
     }
+    if target == "spark" and find_spec("pyspark") is None:
+        # dbt-spark only looks whether it is there: nothing is asked of a session that compiles
+        (target_path / "modules" / "pyspark").mkdir(parents=True)
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(target_path / "modules"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
     options = ["--profiles-dir", str(project), "--project-dir", str(project), "--vars", variables]
     options += ["--target-path", str(target_path), "--log-path", str(target_path), "--no-introspect"]
     command = [

@@ -27,7 +27,7 @@
             period_start_date,
             '{' || {{ dbt.listagg(
                 json_text('job_type') ~ " || ': {\"count\": ' || cast(job_count as " ~ dbt.type_string() ~ ")"
-                ~ " || ', \"cost_usd\": ' || coalesce(cast(client_cost_usd as " ~ dbt.type_string() ~ "), 'null') || '}'",
+                ~ " || ', \"cost_usd\": ' || coalesce(" ~ money_text('client_cost_usd') ~ ", 'null') || '}'",
                 "', '",
                 "order by job_type"
             ) }} || '}' as job_type_breakdown
