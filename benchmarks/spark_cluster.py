@@ -241,6 +241,9 @@ def compare(side_file: Path, landing: Path, warehouse: Path) -> tuple[int, int, 
             typed = ", ".join(f"cast({column} as {kind}) as {column}" for column, kind, *_ in columns)
             ours = f"select {', '.join(column for column, *_ in columns)} from {schema}.{name}"
             theirs = f"select {typed} from read_parquet('{folder}/*.parquet')"
+            if not any(folder.glob("*.parquet")):
+                theirs = f"{ours} limit 0"  # a table without rows has no file
+            theirs = f"({theirs})"
             only_ours = _count(duck, f"{ours} except all {theirs}")
             only_theirs = _count(duck, f"{theirs} except all {ours}")
             tables, rows = tables + 1, rows + _count(duck, ours)
@@ -284,6 +287,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--driver-memory", default="3g", help="of dbt's own Spark [3g]")
     parser.add_argument("--work", type=Path, help="where to write [a temporary folder]")
     given = parser.parse_args(arguments)
+    # as Ctrl-C does: the cluster ends with it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="almanac-spark-", dir=given.work) as folder:
         measured = measure(
             given.calls, Path(folder), worker_memory=given.worker_memory, driver_memory=given.driver_memory
