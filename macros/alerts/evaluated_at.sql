@@ -11,9 +11,18 @@
     {{ as_of() }}
 {%- endmacro -%}
 
-{#- a function of the file, which set_evaluated_at replaces: the views stay as they are from night to night -#}
+{#-
+    A function of the file, which set_evaluated_at replaces: the views stay as they are from night to night.
+    A unit test has a moment of its own.
+-#}
 {%- macro duckdb__evaluated_at() -%}
-    {{ kept_relation('alerts', 'evaluated_at') }}()
+    {%- if model.resource_type == 'unit_test' -%}
+    {{ as_of() }}
+    {%- else -%}
+    {{ api.Relation.create(
+        database=target.database, schema=generate_schema_name('alerts', none), identifier='evaluated_at'
+    ) }}()
+    {%- endif -%}
 {%- endmacro -%}
 
 {%- macro postgres__evaluated_at() -%}
