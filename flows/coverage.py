@@ -301,11 +301,12 @@ def project_variable(name: str) -> int:
 
 @cache
 def models_fingerprint() -> str:
-    """Changes when anything does that decides numbers: models, macros, seeds, vars."""
+    """Changes when anything does that decides numbers, types or descriptions: models, macros, seeds, vars."""
     digest = hashlib.sha256()
     files = [PROJECT_DIR / "dbt_project.yml"]
     for folder in ("models", "macros"):
-        files += sorted(path for path in (PROJECT_DIR / folder).rglob("*") if path.suffix in (".sql", ".csv"))
+        paths = (PROJECT_DIR / folder).rglob("*")
+        files += sorted(path for path in paths if path.suffix in (".sql", ".csv", ".yml"))
     for path in files:
         digest.update(f"{path.relative_to(PROJECT_DIR)}\0".encode())
         digest.update(path.read_bytes() + b"\0")

@@ -18,6 +18,7 @@ from flows.errors import AlmanacError
 from flows.failpoints import failpoint
 from flows.land_probes import LATE_PROBES
 from flows.progress import Progress, SilentProgress
+from flows.source_schema import DAY_TABLES
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,6 +32,19 @@ DAYS_AT_ONCE = 60
 
 # What the build writes into raw itself, from the night that this warehouse has published.
 _WRITTEN_BY_BUILD = "published_"
+
+# What landings note for themselves: which files, minutes and keys they have seen. No model reads it.
+OF_LANDINGS = frozenset(
+    {
+        "days_of_jobs",
+        "keys_of_several_days",
+        "landed_file_days",
+        "landed_files",
+        "landed_minutes",
+        "marked_tables",
+        *(f"{table.name}_marks" for table in DAY_TABLES),
+    }
+)
 
 # Bytewise: ties are broken as on DuckDB, whatever the database's language (macros/cross_db/bytewise.sql).
 _TEXT = 'text collate "C"'
@@ -212,7 +226,7 @@ class _Mirror:
             "where schema_name = 'raw' and database_name = current_database() and not internal "
             "order by table_name, column_index"
         ).fetchall():
-            if not table.startswith(_WRITTEN_BY_BUILD):
+            if not table.startswith(_WRITTEN_BY_BUILD) and table not in OF_LANDINGS:
                 wanted.setdefault(table, {})[column] = _type(table, column, kind)
         if "landings" not in wanted:
             raise MirrorError("Nothing has landed yet. Run `almanac land` first.")

@@ -14,7 +14,8 @@ import pytest
 from flows import landing_store
 from flows.failpoints import FailpointReached
 from flows.mirror import MirrorError, mirror
-from tests.canonical import canonical_differences, canonical_rows
+from tests.canonical import canonical_rows
+from tests.mirrored import mirrored_differences
 from tests.postgres_server import PostgresServer
 
 DAYS = (date(2026, 11, 20), date(2026, 11, 21), date(2026, 11, 22))
@@ -76,16 +77,10 @@ def land(landing: duckdb.DuckDBPyConnection, *days: date) -> None:
         landing.execute("insert into raw.landed_days values ('jobs', ?, 1, null, ?)", [day, number])
 
 
-def differences(landing_path: Path, warehouse: psycopg.Connection[Any]) -> list[str]:
-    with duckdb.connect(str(landing_path), read_only=True) as landing:
-        expected = canonical_rows(landing, schemas=("raw",))
-    return canonical_differences(expected, canonical_rows(warehouse, schemas=("raw",)))
-
-
 def test_the_first_time_everything_is_copied(landing_path: Path, warehouse: psycopg.Connection[Any]) -> None:
     report = mirror(landing_path, warehouse)
     assert (report.landing_number, report.days) == (1, None)
-    assert differences(landing_path, warehouse) == []
+    assert mirrored_differences(landing_path, warehouse) == []
     assert report.rows > len(DAYS) * 4
 
 
@@ -97,7 +92,7 @@ def test_a_landing_that_changed_nothing_copies_no_day(
         land(landing)
     report = mirror(landing_path, warehouse)
     assert (report.landing_number, report.days) == (2, 0)
-    assert differences(landing_path, warehouse) == []
+    assert mirrored_differences(landing_path, warehouse) == []
 
 
 def test_only_the_days_landed_since_are_copied(
@@ -133,7 +128,7 @@ def test_rows_that_went_or_moved_to_another_day_are_not_left_behind(
         )
         land(landing, *DAYS, date(2026, 11, 23), date(2026, 11, 25))
     assert mirror(landing_path, warehouse).days == 5
-    assert differences(landing_path, warehouse) == []
+    assert mirrored_differences(landing_path, warehouse) == []
 
 
 def test_a_mirror_that_missed_landings_catches_up(
@@ -145,7 +140,7 @@ def test_a_mirror_that_missed_landings_catches_up(
             add_job(landing, f"late {number}", DAYS[number])
             land(landing, DAYS[number])
     assert mirror(landing_path, warehouse).days == 3
-    assert differences(landing_path, warehouse) == []
+    assert mirrored_differences(landing_path, warehouse) == []
 
 
 def test_a_landing_database_made_anew_is_copied_whole(
@@ -156,7 +151,7 @@ def test_a_landing_database_made_anew_is_copied_whole(
         landing.execute("update raw.landings set as_of = timestamp '2026-12-01'")
         landing.execute("delete from raw.jobs where job_id = 'job 20'")
     assert mirror(landing_path, warehouse).days is None
-    assert differences(landing_path, warehouse) == []
+    assert mirrored_differences(landing_path, warehouse) == []
 
 
 def test_a_new_column_is_added_and_filled_and_what_people_built_stays(
@@ -169,7 +164,7 @@ def test_a_new_column_is_added_and_filled_and_what_people_built_stays(
         landing.execute("update raw.jobs set priority = 3")
         land(landing)
     assert mirror(landing_path, warehouse).days is None
-    assert differences(landing_path, warehouse) == []
+    assert mirrored_differences(landing_path, warehouse) == []
     assert warehouse.execute("select count(*) from public.theirs").fetchone() == (3,)
 
 
@@ -212,7 +207,7 @@ def test_numbers_and_instants_arrive_exactly(landing_path: Path, warehouse: psyc
         landing.execute("update raw.jobs set completed_at = timestamp '9999-12-31 23:59:59.999999'")
         landing.execute("update raw.jobs set credit_applied = job_id = 'job 21'")
     mirror(landing_path, warehouse)
-    assert differences(landing_path, warehouse) == []
+    assert mirrored_differences(landing_path, warehouse) == []
 
 
 def test_the_last_day_that_there_is_can_change(
@@ -224,7 +219,7 @@ def test_the_last_day_that_there_is_can_change(
         add_job(landing, "in the far future", last)
         land(landing, last)
     assert mirror(landing_path, warehouse).days == 1
-    assert differences(landing_path, warehouse) == []
+    assert mirrored_differences(landing_path, warehouse) == []
 
 
 def test_a_copy_that_dies_changes_nothing(
@@ -246,7 +241,7 @@ def test_a_copy_that_dies_changes_nothing(
     assert canonical_rows(warehouse, schemas=("raw",)) == before
     monkeypatch.undo()
     assert mirror(landing_path, warehouse).days == 1
-    assert differences(landing_path, warehouse) == []
+    assert mirrored_differences(landing_path, warehouse) == []
 
 
 def test_what_the_build_keeps_in_raw_is_not_the_mirrors(

@@ -29,10 +29,11 @@ from flows.progress import SilentProgress
 from flows.settings import Settings
 from flows.small_landing import SmallLanding, land_small_window
 from flows.source_location import PostgresUrl
-from tests.canonical import canonical_differences, canonical_rows
+from tests.canonical import canonical_differences
 from tests.changing_platform import ChangingPlatform
 from tests.engines import build_on_postgres
 from tests.incremental import FULL, GENERATIONS, Warehouses
+from tests.mirrored import mirrored_differences
 from tests.oracle.platforms import Platform
 from tests.oracle.uptime import Probe, Window, expected_uptime, expected_verdicts
 from tests.postgres_server import PostgresServer
@@ -488,12 +489,6 @@ def test_the_mirror_carries_probes_that_landed_alone(
         assert mirrored_differences(landing, warehouse) == []
         assert warehouse.execute("select count(*) from raw.health_probes").fetchone() == (4,)
     postgres_server.drop_database(name)
-
-
-def mirrored_differences(landing: Path, warehouse: psycopg.Connection[Any]) -> list[str]:
-    with duckdb.connect(str(landing), read_only=True) as connection:
-        expected = canonical_rows(connection, schemas=("raw",))
-    return canonical_differences(expected, canonical_rows(warehouse, schemas=("raw",)))
 
 
 # --- between nights -----------------------------------------------------------------------------------------
