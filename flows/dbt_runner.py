@@ -6,6 +6,7 @@ next command until `release_dbt` (see flows.dbt_process): loading dbt and its pr
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
@@ -174,6 +175,9 @@ def release_dbt() -> None:
     _kept.child = None
     with child:
         _stop(child)
+
+
+atexit.register(release_dbt)
 
 
 def _ask(
