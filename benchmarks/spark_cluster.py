@@ -178,7 +178,8 @@ def measure(calls: int, work: Path, *, worker_memory: str, driver_memory: str) -
         _say(f"{calls:,} calls: building on {cluster.master}")
         _create_raw(work, columns_of)
         dbt = [str(Path(sys.executable).with_name("dbt")), "build"]
-        dbt += ["--exclude-resource-type", "test", "unit_test", "--vars", json.dumps({"as_of": as_of})]
+        variables = {"as_of": as_of, "landing_database": ""}
+        dbt += ["--exclude-resource-type", "test", "unit_test", "--vars", json.dumps(variables)]
         dbt += ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
         dbt += ["--target-path", str(work / "target"), "--log-path", str(work / "logs")]
         spark = watch_command(

@@ -33,6 +33,7 @@ AS_OF_MARK = "0002-02-02 02:02:02"
 ZONE_MARK = "reporting-zone-mark"
 # Where relations lie that were compiled for PostgreSQL: the profile's default.
 POSTGRES_DATABASE = '"almanac".'
+LANDING_DATABASES = {"duckdb": "landing", "postgres": POSTGRES_DATABASE.strip('".'), "spark": ""}
 SQL_TYPES = {
     TEXT: "varchar",
     WHOLE: "bigint",
@@ -240,7 +241,7 @@ def compile_project(
         {
             "as_of": as_of,
             "reporting_timezone": reporting_timezone,
-            "landing_database": POSTGRES_DATABASE.strip('".') if target == "postgres" else "landing",
+            "landing_database": LANDING_DATABASES[target],
             **(more_variables or {}),
         }
     )

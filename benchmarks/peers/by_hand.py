@@ -3,15 +3,15 @@
 from contextlib import closing
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import duckdb
 
-from benchmarks.peers import answers
+from benchmarks.peers.duckdb_answers import FILE, latency, review, summary
 from benchmarks.peers.order import Order
 
 HERE = Path(__file__).parent
-FILE = "by_hand.duckdb"
+
+__all__ = ["FILE", "build", "latency", "night", "review", "summary"]
 
 
 def build(order: Order) -> None:
@@ -23,25 +23,6 @@ def build(order: Order) -> None:
 def night(order: Order) -> None:
     """The days since the first that may have changed, in the file that is there."""
     _run(order, "by_hand_new_day.sql")
-
-
-def summary(order: Order) -> list[tuple[Any, ...]]:
-    with _opened(order) as connection:
-        return answers.summary(connection, answers.in_database, order.team, order.month)
-
-
-def latency(order: Order) -> list[tuple[Any, ...]]:
-    with _opened(order) as connection:
-        return answers.latency(connection, answers.in_database, order.week)
-
-
-def review(order: Order) -> list[tuple[Any, ...]]:
-    with _opened(order) as connection:
-        return answers.review(connection, answers.in_database, order.team, order.month)
-
-
-def _opened(order: Order) -> "closing[duckdb.DuckDBPyConnection]":
-    return closing(duckdb.connect(str(order.out / FILE), read_only=True))
 
 
 def _run(order: Order, script: str) -> None:

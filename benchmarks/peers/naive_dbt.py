@@ -4,17 +4,14 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import duckdb
-
-from benchmarks.peers import answers
+from benchmarks.peers.duckdb_answers import FILE, latency, review, summary
 from benchmarks.peers.order import Order
 
 PROJECT = Path(__file__).parents[1] / "naive_dbt"
-FILE = "naive.duckdb"
+
+__all__ = ["FILE", "build", "latency", "night", "review", "summary"]
 
 
 def build(order: Order) -> None:
@@ -26,25 +23,6 @@ def build(order: Order) -> None:
 def night(order: Order) -> None:
     """`dbt run` again, in the same file."""
     _run_dbt(order)
-
-
-def summary(order: Order) -> list[tuple[Any, ...]]:
-    with _opened(order) as connection:
-        return answers.summary(connection, answers.in_database, order.team, order.month)
-
-
-def latency(order: Order) -> list[tuple[Any, ...]]:
-    with _opened(order) as connection:
-        return answers.latency(connection, answers.in_database, order.week)
-
-
-def review(order: Order) -> list[tuple[Any, ...]]:
-    with _opened(order) as connection:
-        return answers.review(connection, answers.in_database, order.team, order.month)
-
-
-def _opened(order: Order) -> "closing[duckdb.DuckDBPyConnection]":
-    return closing(duckdb.connect(str(order.out / FILE), read_only=True))
 
 
 def _run_dbt(order: Order) -> None:

@@ -6,6 +6,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
 
+from benchmarks.peers.duckdb_answers import FILE as DUCKDB_FILE
 from benchmarks.peers.order import Order
 
 BUILD, NIGHT = "build", "night"
@@ -57,7 +58,7 @@ PEERS = (
         "by_hand",
         frozenset(ACTIONS),
         f"{NO_HISTORY}; its night trusts that nothing older than a week changed",
-        where="by_hand.duckdb",
+        where=DUCKDB_FILE,
     ),
     Peer(
         "naive_dbt",
@@ -66,7 +67,7 @@ PEERS = (
         frozenset(ACTIONS),
         NO_HISTORY,
         redoes=True,
-        where="naive.duckdb",
+        where=DUCKDB_FILE,
     ),
     Peer(
         "polars",

@@ -15,6 +15,7 @@ from benchmarks.new_day import CHANGED_DAYS, add_day
 from benchmarks.nights import EMPTY, FIRST, MODEL_SQL, NEXT_DAY, ONE_DAY, REFRESH
 from benchmarks.outputs import differences, tables
 from benchmarks.peers.__main__ import run
+from benchmarks.peers.duckdb_answers import FILE as DUCKDB_FILE
 from benchmarks.peers.order import Order, parsed, parser
 from benchmarks.peers.roster import BUILD, LATENCY, NIGHT, PEERS, REVIEW, SUMMARY, peer
 from benchmarks.platform import Plan, Platform, write_platform
@@ -67,7 +68,7 @@ def by_hand(days: tuple[Platform, Platform], tmp_path_factory: pytest.TempPathFa
 def too_far(reference: Order, name: str, out: Path) -> list[str]:
     chosen = peer(name)
     assert chosen.where is not None
-    found = differences(reference.out / "by_hand.duckdb", out / chosen.where, chosen.only)
+    found = differences(reference.out / DUCKDB_FILE, out / chosen.where, chosen.only)
     assert {one.table for one in found} == (chosen.only or {table for table, _, _ in tables()})
     assert all(one.rows > 0 for one in found)
     return [str(one) for one in found if not one.is_within]
