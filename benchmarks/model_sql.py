@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.platform import quoted
 from flows.build_duckdb import STORAGE_VERSION
-from tests.warehouse import compile_project, nodes_in_order, seed_query
+from tests.warehouse import compile_project, evaluated_at_function, nodes_in_order, seed_query
 
 END_OF_STATEMENT = "\n;;\n"
 
@@ -24,10 +24,10 @@ def script(path: Path, *, as_of: datetime, work: Path) -> int:
     names = {node["name"] for node in manifest["nodes"].values()}
     nodes = nodes_in_order(manifest, names)
     schemas = sorted({node["schema"] for node in nodes})
-    statements = [f"create schema if not exists {schema}" for schema in schemas]
-    statements += [text for node in nodes if (text := _statement(node))]
-    path.write_text(END_OF_STATEMENT.join(statements), encoding="utf-8")
-    return len(statements) - len(schemas)
+    made = [text for node in nodes if (text := _statement(node))]
+    before = [*(f"create schema if not exists {schema}" for schema in schemas), evaluated_at_function(as_of)]
+    path.write_text(END_OF_STATEMENT.join(before + made), encoding="utf-8")
+    return len(made)
 
 
 def _statement(node: dict[str, Any]) -> str | None:

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.built import Built, dbt_settings, read_variables
+from flows.built import Built, audited_variables, dbt_settings
 from flows.dbt_runner import NodeResult, release_dbt, run_dbt
 from flows.errors import AlmanacError
 from flows.failpoints import failpoint
@@ -55,13 +55,13 @@ def audit(
     is_thorough: bool = False,
     run_id: str | None = None,
 ) -> AuditReport:
-    """Run every data test on what was built: on the rows that the build replaced, `is_thorough` on all.
+    """Run every data test: on the rows that the build replaced and on an older week; `is_thorough` on all.
 
     Raises AuditFailed with the broken laws and up to five rows of each.
     """
     failpoint("audit.before_checks")
     _require_rows(built, settings, as_of)
-    variables = {} if is_thorough else read_variables(settings, built)
+    variables = {} if is_thorough else audited_variables(settings, built)
 
     def run_tests(*selection: str) -> tuple[NodeResult, ...]:
         environment, places = dbt_settings(settings, built, run_id, is_partial=bool(variables))

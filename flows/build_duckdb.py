@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.built import build_models
-from flows.coverage import Coverage, Touched, landed_coverage, touched_since
+from flows.coverage import Coverage, Touched, audited_with, landed_coverage, touched_since
 from flows.failpoints import failpoint
 from flows.progress import Progress
 from flows.published_night import remember_published
@@ -50,12 +50,12 @@ def build_side_file(
         touched = None if full_refresh else _take_up(settings, side_file, landing, wanted, also)
         if touched is None:
             _create(side_file)
+        audited = touched and audited_with(touched, landing, wanted)
         failpoint("build.before_remember")
         remember_published(landing, settings, touched)
     failpoint("build.after_remember")
     failpoint("build.before_models")
-    variables = {"touched": touched.variables} if touched else {}
-    build_models(settings, side_file, as_of=as_of, variables=variables, progress=progress)
+    build_models(settings, side_file, as_of=as_of, touched=touched, audited=audited, progress=progress)
     failpoint("build.before_coverage")
     with closing(_connect(side_file)) as connection:
         connection.execute("create schema if not exists kept")

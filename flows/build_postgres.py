@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from flows.built import build_models
-from flows.coverage import Coverage, Touched, landed_coverage, touched_since
+from flows.coverage import Coverage, Touched, audited_with, landed_coverage, touched_since
 from flows.dbt_runner import DbtFailed
 from flows.failpoints import failpoint
 from flows.mirror import mirror
@@ -61,15 +61,23 @@ def build_generation(
             touched = None
             if not full_refresh:
                 touched = _touched(landing, generation, published_generation(warehouse), wanted, also)
+            audited = touched and audited_with(touched, landing, wanted)
         if touched is None:
             generation = reset_generation(warehouse, generation)
         failpoint("build.before_remember")
         remember_published_in_postgres(warehouse, settings, touched)
     failpoint("build.after_remember")
-    variables = {"touched": touched.variables} if touched else {}
     failpoint("build.before_models")
     try:
-        build_models(settings, generation, as_of=as_of, variables=variables, progress=progress, run_id=run_id)
+        build_models(
+            settings,
+            generation,
+            as_of=as_of,
+            touched=touched,
+            audited=audited,
+            progress=progress,
+            run_id=run_id,
+        )
     except DbtFailed:
         # of a run that a newer one took for dead, that is the reason
         require_current()

@@ -6,12 +6,12 @@ A side file on DuckDB, a generation on PostgreSQL; nobody reads either yet.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from flows.coverage import Touched
 from flows.dbt_runner import DbtFailed, run_dbt
 from flows.errors import AlmanacError
 from flows.machine import engine_memory, usable_memory
@@ -39,16 +39,20 @@ def _unchanged(built: Built) -> tuple[str, ...]:
     return ("seed", "--exclude", "path:models/alerts")
 
 
-def variables_path(settings: Settings, built: Built) -> Path:
-    """Where the dbt vars of the build are: the audit looks at what the build touched."""
+def audited_path(settings: Settings, built: Built) -> Path:
+    """Where it is written what the audit looks at, as vars of dbt; none: everything."""
     if isinstance(built, Generation):
-        return settings.build_dir / f"{built.prefix}variables.json"
-    return built.with_name("variables.json")
+        return settings.build_dir / f"{built.prefix}audit.json"
+    return built.with_name("audit.json")
 
 
-def read_variables(settings: Settings, built: Built) -> dict[str, Any]:
-    variables: dict[str, Any] = json.loads(variables_path(settings, built).read_text(encoding="utf-8"))
+def audited_variables(settings: Settings, built: Built) -> dict[str, Any]:
+    variables: dict[str, Any] = json.loads(audited_path(settings, built).read_text(encoding="utf-8"))
     return variables
+
+
+def _as_variables(touched: Touched | None) -> dict[str, Any]:
+    return {"touched": touched.variables} if touched else {}
 
 
 def dbt_settings(
@@ -77,15 +81,20 @@ def build_models(
     built: Built,
     *,
     as_of: datetime,
-    variables: Mapping[str, Any],
+    touched: Touched | None,
+    audited: Touched | None,
     progress: Progress,
     run_id: str | None = None,
 ) -> None:
-    """Build every model, and leave the vars beside it; DbtFailed names those that could not be built."""
-    path = variables_path(settings, built)
+    """Build what is `touched` (None: every model whole), and leave beside it what the audit is to look at.
+
+    DbtFailed names the models that could not be built.
+    """
+    path = audited_path(settings, built)
     path.with_suffix(".audited").unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(variables), encoding="utf-8")
+    path.write_text(json.dumps(_as_variables(audited)), encoding="utf-8")
+    variables = _as_variables(touched)
     environment, places = dbt_settings(settings, built, run_id, is_partial=bool(variables))
     results = run_dbt(
         ["build", "--exclude-resource-type", *EXCLUDED, *(_unchanged(built) if variables else ())],
@@ -115,12 +124,12 @@ def _first_lines(message: str) -> str:
 def mark_audited(settings: Settings, built: Built) -> None:
     """Note that a build has passed its audit and may be published."""
     name = built.name if isinstance(built, Generation) else str(built)
-    variables_path(settings, built).with_suffix(".audited").write_text(name, encoding="utf-8")
+    audited_path(settings, built).with_suffix(".audited").write_text(name, encoding="utf-8")
 
 
 def newest_audited(settings: Settings) -> Built:
     """The build that last passed its audit; AlmanacError when there is none."""
-    pattern = "gen_?_variables.audited" if settings.target == "postgres" else "*/variables.audited"
+    pattern = "gen_?_audit.audited" if settings.target == "postgres" else "*/audit.audited"
     for mark in sorted(settings.build_dir.glob(pattern), key=lambda mark: mark.stat().st_mtime_ns)[::-1]:
         if settings.target == "postgres":
             with closing(connect(settings)) as warehouse:

@@ -59,6 +59,10 @@ where team_id in (select unnest($teams))
 
 # Half-open; without an end everything later is meant.
 Range = tuple[date, date | None]
+Window = tuple[datetime, datetime | None]
+
+# A whole number of weeks by which the turns of older weeks grow: an odd one, see week_in_turn.
+WEEKS_PER_TURN = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +102,24 @@ class Touched:
     """What a partial build rebuilds. `days` are local; the last range has no end."""
 
     days: tuple[Range, ...]
-    read: tuple[tuple[datetime, datetime | None], ...]
-    ledger_from: datetime
+    # UTC instants of the rows that the days are computed from
+    read: tuple[Window, ...]
+    # of the ledger rows that are walked again: UTC instants, and local days
+    ledger: tuple[Window, ...]
+    ledger_days: tuple[Range, ...]
 
     @property
     def variables(self) -> dict[str, list[list[str | None]]]:
         """The dbt var `touched` (see macros/incremental/touched.sql)."""
-        first_day = self.days[0][0]
         ranges: dict[str, list[list[str | None]]] = {
             "read": _texts(self.read),
-            "ledger": _texts([(self.ledger_from, None)]),
+            "ledger": _texts(self.ledger),
         }
         for period, start_of, end_of in _PERIODS:
-            ranges[period] = _texts(
-                merged((start_of(first), end_of(end - DAY) if end else None) for first, end in self.days)
-            )
-            ranges[f"ledger_{period}"] = _texts([(start_of(first_day), None)])
+            for name, days in ((period, self.days), (f"ledger_{period}", self.ledger_days)):
+                ranges[name] = _texts(
+                    merged((start_of(first), end_of(end - DAY) if end else None) for first, end in days)
+                )
         return ranges
 
     def and_also(self, other: Touched) -> Touched:
@@ -121,7 +127,8 @@ class Touched:
         return Touched(
             days=merged([*self.days, *other.days]),
             read=merged([*self.read, *other.read]),
-            ledger_from=min(self.ledger_from, other.ledger_from),
+            ledger=merged([*self.ledger, *other.ledger]),
+            ledger_days=merged([*self.ledger_days, *other.ledger_days]),
         )
 
     def closed_days(self, until: date) -> list[date]:
@@ -190,8 +197,47 @@ def touched_since(
     return Touched(
         days=days,
         read=_read_windows(landing, days, zone),
-        ledger_from=start_of_day(days[0][0], zone),
+        ledger=((start_of_day(days[0][0], zone), None),),
+        ledger_days=((days[0][0], None),),
     )
+
+
+def audited_with(touched: Touched, landing: duckdb.DuckDBPyConnection, covered: Coverage) -> Touched:
+    """What the audit of a partial build looks at: what the build rebuilt, and one older week in turn."""
+    week = week_in_turn(covered)
+    if week is None:
+        return touched
+    zone = covered.reporting_timezone
+    first, end = week
+    older = Touched(
+        days=(week,),
+        read=_read_windows(landing, [week], zone),
+        ledger=((start_of_day(first, zone), start_of_day(end, zone)),),
+        ledger_days=(week,),
+    )
+    return touched.and_also(older)
+
+
+def week_in_turn(covered: Coverage) -> tuple[date, date] | None:
+    """The ISO week whose turn it is on the day of as_of, half-open; None when none has its turn on that day.
+
+    Day by day the weeks of the history follow one another. How many turns there are changes rarely, so that a
+    history that grows makes none wait for long; it is odd, so that of two warehouse files that take turns each
+    meets every week.
+    """
+    if covered.first_day is None:
+        return None
+    first_week = _week_start(covered.first_day)
+    today = local_day(covered.as_of, covered.reporting_timezone)
+    weeks = (today - first_week).days // 7 + 1
+    turns = WEEKS_PER_TURN * -(-weeks // WEEKS_PER_TURN)
+    if turns % 2 == 0:
+        turns += WEEKS_PER_TURN
+    number = today.toordinal() % turns
+    if number >= weeks:
+        return None
+    first = first_week + number * 7 * DAY
+    return first, first + 7 * DAY
 
 
 def _can_go_on(landing: duckdb.DuckDBPyConnection, built: Coverage, wanted: Coverage) -> bool:
@@ -214,9 +260,9 @@ def _can_go_on(landing: duckdb.DuckDBPyConnection, built: Coverage, wanted: Cove
 
 def _read_windows(
     landing: duckdb.DuckDBPyConnection, days: Sequence[Range], zone: str
-) -> tuple[tuple[datetime, datetime | None], ...]:
+) -> tuple[Window, ...]:
     """UTC instants of every row that the touched local days are computed from."""
-    windows: list[tuple[datetime, datetime | None]] = [
+    windows: list[Window] = [
         (start_of_day(first, zone), start_of_day(end, zone) if end else None) for first, end in days
     ]
     is_touched = " or ".join(

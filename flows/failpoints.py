@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 
 _ARMED = os.environ.get("ALMANAC_FAILPOINT", "")
 _FORM = re.compile(r"(?P<name>[a-z_.]+)(?::(?P<nth>[1-9]\d{0,5}))?(?:=(?P<action>kill|stop|raise))?")
@@ -22,6 +23,10 @@ if _ARMED and _match is None:
 _name = _match["name"] if _match else ""
 _action = (_match["action"] or "kill") if _match else ""
 _passings_left = int(_match["nth"] or 1) if _match else 0
+
+# Held by a thread that writes beside the run's own: a run that is stopped in the middle of such a write would keep
+# the ops store locked for as long as it stands still.
+at_rest = threading.Lock()
 
 
 class FailpointReached(RuntimeError):
@@ -38,4 +43,7 @@ def failpoint(name: str) -> None:
         return
     if _action == "raise":
         raise FailpointReached(name)
-    os.kill(os.getpid(), signal.SIGKILL if _action == "kill" else signal.SIGSTOP)
+    if _action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    with at_rest:
+        os.kill(os.getpid(), signal.SIGSTOP)

@@ -21,7 +21,6 @@ from flows.errors import AlmanacError, Busy, Fenced, UsageError
 from flows.heartbeat import beat
 from flows.land import LandReport, land
 from flows.landing_scope import DayRange
-from flows.periods import Week
 from flows.preflight import require_room
 from flows.progress import Progress
 from flows.publish import publish
@@ -145,15 +144,8 @@ def audit_step(night: Night) -> None:
         night.settings,
         night.as_of,
         progress=night.progress,
-        is_thorough=_begins_a_week(night),
         run_id=night.run.run_id,
     )
-
-
-def _begins_a_week(night: Night) -> bool:
-    """Whether no night of this ISO week is published: then everything is checked, not what changed."""
-    published = published_coverage(night.settings)
-    return published is None or Week.containing(published.as_of.date()) != Week.containing(night.as_of.date())
 
 
 def publish_step(night: Night) -> None:

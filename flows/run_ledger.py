@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, insert, select, update
 
 from flows.errors import AlmanacError, Busy, Fenced
-from flows.failpoints import failpoint
+from flows.failpoints import at_rest, failpoint
 from flows.ops_store import WRITER, OpsStore, open_ops_store, publications, runs, writers
 from flows.process_identity import ProcessIdentity, is_alive, same_boot, this_process
 from flows.redaction import redact
@@ -221,8 +221,9 @@ def _heartbeat(run: ClaimedRun, every_seconds: float) -> Iterator[None]:
     def beat() -> None:
         while not ended.wait(every_seconds):
             try:
-                if not run.renew():
-                    return
+                with at_rest:
+                    if not run.renew():
+                        return
             except AlmanacError:
                 continue  # the store may answer next time; if not, the lease runs out, as it should
 

@@ -6,12 +6,12 @@
     a whole); tokens: more of them in a call; price: the rest, of a token. The steps add
     up to the difference of the two printed totals: price takes what rounding leaves.
 -#}
-{%- set measures = ['client_cost_usd', 'priced_call_count', 'total_tokens'] -%}
 with
 
 models as (
 
-    {{ beside_previous_period('model', measures, measures, only='calls') }}
+    select * from {{ ref('int_review_parts') }}
+    where dimension = 'model'
 
 ),
 

@@ -8,7 +8,8 @@ with
 
 models as (
 
-    {{ beside_previous_period('model', costs + counts, ['client_cost_usd', 'call_count'], only='calls') }}
+    select * from {{ ref('int_review_parts') }}
+    where dimension = 'model'
 
 ),
 

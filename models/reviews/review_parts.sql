@@ -8,33 +8,22 @@
 
 with
 
-team_parts as (
-
-    {{ beside_previous_period('team_id', measures, previous_measures, condition="reviews.scope_kind <> 'team'") }}
-
-),
-
-job_type_parts as (
-
-    {{ beside_previous_period('job_type', measures, previous_measures) }}
-
-),
-
 ranked as (
 
-    {% for dimension, count in listed.items() -%}
     select
         *,
-        '{{ dimension }}' as dimension,
-        {{ count }} as listed_count,
+        case dimension
+            {%- for dimension, count in listed.items() %}
+            when '{{ dimension }}' then {{ count }}
+            {%- endfor %}
+        end as listed_count,
         row_number() over (
-            partition by {{ review_keys() }}, period_start_date
+            partition by {{ review_keys() }}, period_start_date, dimension
             order by client_cost_usd desc nulls last, job_count desc, part_name asc
         ) as list_rank
 
-    from {{ dimension }}_parts
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+    from {{ ref('int_review_parts') }}
+    where dimension in ('{{ listed | join("', '") }}')
 
 ),
 

@@ -1,4 +1,5 @@
 {#- Grain: one row per weekly review of the platform and place: the slowest calls of its week, by their ids. -#}
+{{ replaced_when_touched('period_start_date', 'week') }}
 with
 
 slow_calls as (
@@ -10,12 +11,13 @@ slow_calls as (
         model,
         created_at,
         latency_ms,
-        call_date
+        {{ period_start('call_date', 'week') }} as period_start_date
 
     from {{ ref('fct_llm_calls') }}
     where
         not is_failed
         and latency_ms > {{ var('slow_call_ms') }}
+        and {{ is_touched('call_date', 'week') }}
 
 ),
 
@@ -38,9 +40,7 @@ final as (
     from {{ ref('int_reviews') }} as reviews
 
     inner join slow_calls
-        on
-            reviews.period_start_date <= slow_calls.call_date
-            and reviews.period_end_date > slow_calls.call_date
+        on reviews.period_start_date = slow_calls.period_start_date
 
     where
         reviews.review_kind = 'weekly'

@@ -13,6 +13,7 @@ import pytest
 from flows.coverage import (
     Coverage,
     Touched,
+    audited_with,
     landed_coverage,
     local_day,
     local_days_of,
@@ -20,6 +21,7 @@ from flows.coverage import (
     models_fingerprint,
     start_of_day,
     touched_since,
+    week_in_turn,
 )
 from flows.errors import AlmanacError
 
@@ -59,7 +61,8 @@ def test_weeks_and_months_are_those_of_the_days_and_the_ledger_goes_on_to_the_en
     touched = Touched(
         days=((day("2026-10-31"), day("2026-11-02")), (day("2026-12-30"), None)),
         read=((instant("2026-10-30T22:59:59"), None),),
-        ledger_from=instant("2026-10-30T23:00:00"),
+        ledger=((instant("2026-10-30T23:00:00"), None),),
+        ledger_days=((day("2026-10-31"), None),),
     )
     assert touched.variables == {
         "day": [["2026-10-31", "2026-11-02"], ["2026-12-30", None]],
@@ -75,7 +78,10 @@ def test_weeks_and_months_are_those_of_the_days_and_the_ledger_goes_on_to_the_en
 
 def test_closed_days_end_where_they_are_asked_to() -> None:
     touched = Touched(
-        days=((day("2026-11-01"), day("2026-11-03")), (day("2026-11-05"), None)), read=(), ledger_from=AS_OF
+        days=((day("2026-11-01"), day("2026-11-03")), (day("2026-11-05"), None)),
+        read=(),
+        ledger=(),
+        ledger_days=(),
     )
     assert touched.closed_days(day("2026-11-07")) == [
         day("2026-11-01"),
@@ -218,7 +224,8 @@ def test_landings_since_the_build_are_touched_and_read_with_what_belongs_to_them
     assert touched is not None
     # the eleventh's calls belong to a job of the tenth; a second more, for pairs over midnight
     assert touched.read[0] == (instant("2026-11-09T23:59:59"), instant("2026-11-13T00:00:00"))
-    assert touched.ledger_from == instant("2026-11-11T00:00:00")
+    assert touched.ledger == ((instant("2026-11-11T00:00:00"), None),)
+    assert touched.ledger_days == ((day("2026-11-11"), None),)
 
 
 def test_a_utc_day_touches_both_its_local_days(landing: duckdb.DuckDBPyConnection) -> None:
@@ -311,3 +318,45 @@ def test_a_platform_without_a_row_any_more_is_built_whole(landing: duckdb.DuckDB
     landing.execute("delete from raw.jobs")
     land(landing, AS_OF + NIGHT)
     assert touched_since(landing, built, covered(landing, AS_OF + NIGHT)) is None
+
+
+# --- what is audited ----------------------------------------------------------------------------------------
+
+
+def history(first_day: str, as_of: datetime = AS_OF, zone: str = "UTC") -> Coverage:
+    return Coverage(1, as_of, as_of, zone, "models", day(first_day))
+
+
+@pytest.mark.parametrize("first_day", ["2026-11-20", "2026-08-24", "2026-08-23", "2026-02-01", "2024-08-11"])
+def test_every_week_has_its_turn_in_every_second_night_too(first_day: str) -> None:
+    first_week = day(first_day) - timedelta(days=day(first_day).weekday())
+    weeks = {first_week + n * 7 * NIGHT for n in range((AS_OF.date() - first_week).days // 7 + 1)}
+    # turns: the weeks of the grown history, and at most 26 more; twice, since every second night is left out
+    nights = 2 * (2 * len(weeks) + 2 * 13)
+    found = [week_in_turn(history(first_day, AS_OF + 2 * n * NIGHT)) for n in range(nights)]
+    met = [week for week in found if week is not None]
+    assert weeks <= {start for start, _ in met}
+    assert {end - start for start, end in met} == {7 * NIGHT}
+    assert all(start.weekday() == 0 for start, _ in met)
+
+
+def test_the_week_in_turn_depends_on_the_local_day_alone() -> None:
+    early, late = AS_OF.replace(hour=0), AS_OF.replace(hour=23, minute=59)
+    assert week_in_turn(history("2026-01-01", early)) == week_in_turn(history("2026-01-01", late))
+    # where it is the next day already
+    there, next_day = history("2026-01-01", late, "Asia/Kolkata"), history("2026-01-01", early + NIGHT)
+    assert week_in_turn(there) == week_in_turn(next_day)
+
+
+def test_an_audit_looks_at_what_was_rebuilt_and_at_the_week_in_turn(landing: duckdb.DuckDBPyConnection) -> None:
+    built = covered(landing)
+    land(landing, AS_OF + NIGHT, "2026-11-11")
+    touched = touched_since(landing, built, covered(landing))
+    assert touched is not None
+    turns = {week_in_turn(one): one for n in range(40) if (one := history("2026-08-01", AS_OF + n * NIGHT))}
+    week = (day("2026-09-07"), day("2026-09-14"))
+    audited = audited_with(touched, landing, turns[week])
+    assert audited.days == (week, *touched.days)
+    assert audited.ledger == (tuple(start_of_day(end, "UTC") for end in week), *touched.ledger)
+    assert audited.variables["ledger_day"][0] == [str(week[0]), str(week[1])]
+    assert audited.read[0][0] == start_of_day(week[0], "UTC") - timedelta(seconds=1)

@@ -20,8 +20,8 @@ costs as (
         {{ review_keys('reviews') }},
         reviews.period_start_date,
         parts.period_start_date as month_start_date,
-        parts.model,
-        coalesce(sum(parts.client_cost_usd), 0) as client_cost_usd
+        parts.part_name as model,
+        coalesce(parts.client_cost_usd, 0) as client_cost_usd
 
     from reviews
 
@@ -30,9 +30,7 @@ costs as (
             {{ same_review('reviews', 'parts', period=false) }}
             and reviews.first_month <= parts.period_start_date
             and reviews.period_start_date >= parts.period_start_date
-            and parts.part = 'calls'
-
-    group by {{ review_keys('reviews') }}, reviews.period_start_date, parts.period_start_date, parts.model
+            and parts.dimension = 'model'
 
 )
 

@@ -8,12 +8,15 @@ linked as (
         transaction_id,
         team_id,
         credits_before,
-        coalesce(
-            lag(credits_after) over (partition by team_id order by ledger_position), previous_balance
-        ) as balance_before
+        -- the row before may not be among those that are looked at
+        case
+            when lag(ledger_position) over in_order = ledger_position - 1 then lag(credits_after) over in_order
+            else previous_balance
+        end as balance_before
 
     from {{ ref('fct_credit_transactions') }}
     where {{ is_touched('created_at', 'ledger') }}
+    window in_order as (partition by team_id order by ledger_position)
 
 )
 
