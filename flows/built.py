@@ -14,7 +14,7 @@ from typing import Any
 from flows.coverage import Touched
 from flows.dbt_runner import DbtFailed, run_dbt
 from flows.errors import AlmanacError
-from flows.machine import engine_memory, usable_memory
+from flows.machine import engine_memory_mb
 from flows.progress import Progress
 from flows.settings import Settings
 from flows.warehouse_postgres import (
@@ -65,15 +65,9 @@ def dbt_settings(
         "ALMANAC_TARGET": "duckdb",
         "ALMANAC_BUILD_PATH": str(built),
         "ALMANAC_LANDING_PATH": str(settings.landing_path),
-        "ALMANAC_ENGINE_MEMORY": f"{_engine_memory_mb(settings, is_partial)}MB",
+        "ALMANAC_ENGINE_MEMORY": f"{engine_memory_mb(settings.build_memory_mb, is_partial=is_partial)}MB",
     }
     return environment, {}
-
-
-def _engine_memory_mb(settings: Settings, is_partial: bool) -> int:
-    if settings.build_memory_mb is not None:
-        return settings.build_memory_mb
-    return engine_memory(usable_memory(), is_partial=is_partial) // 1_000_000
 
 
 def build_models(

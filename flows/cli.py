@@ -209,6 +209,7 @@ def land(as_of: AsOf = None, source: Source = None, accept_deletes: AcceptDelete
             before_commit=run.require_current,
             ops_store=run.store,
             access_log=settings.access_log,
+            memory_mb=settings.build_memory_mb,
         )
     typer.echo(f"{settings.landing_path}: {report}")
 

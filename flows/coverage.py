@@ -221,9 +221,9 @@ def audited_with(touched: Touched, landing: duckdb.DuckDBPyConnection, covered: 
 def week_in_turn(covered: Coverage) -> tuple[date, date] | None:
     """The ISO week whose turn it is on the day of as_of, half-open; None when none has its turn on that day.
 
-    Day by day the weeks of the history follow one another. How many turns there are changes rarely, so that a
-    history that grows makes none wait for long; it is odd, so that of two warehouse files that take turns each
-    meets every week.
+    Day by day the weeks of the history follow one another. How many turns there are changes rarely, so that
+    a history that grows makes none wait for long; it is odd, so that of two warehouse files that take turns
+    each meets every week.
     """
     if covered.first_day is None:
         return None
@@ -258,9 +258,7 @@ def _can_go_on(landing: duckdb.DuckDBPyConnection, built: Coverage, wanted: Cove
     return row is not None and row[0] == built.landing_as_of
 
 
-def _read_windows(
-    landing: duckdb.DuckDBPyConnection, days: Sequence[Range], zone: str
-) -> tuple[Window, ...]:
+def _read_windows(landing: duckdb.DuckDBPyConnection, days: Sequence[Range], zone: str) -> tuple[Window, ...]:
     """UTC instants of every row that the touched local days are computed from."""
     windows: list[Window] = [
         (start_of_day(first, zone), start_of_day(end, zone) if end else None) for first, end in days

@@ -24,8 +24,8 @@ _name = _match["name"] if _match else ""
 _action = (_match["action"] or "kill") if _match else ""
 _passings_left = int(_match["nth"] or 1) if _match else 0
 
-# Held by a thread that writes beside the run's own: a run that is stopped in the middle of such a write would keep
-# the ops store locked for as long as it stands still.
+# Held by a thread that writes beside the run's own: a run that is stopped in the middle of such a write would
+# keep the ops store locked for as long as it stands still.
 at_rest = threading.Lock()
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # Another release of DuckDB may hash otherwise; short and long texts are hashed by different code.
 _HASHING = "xor(hash('key'), hash('00000000-0000-0000-0000-000000000000'))"
 
+# Marks that are grouped at a time: it bounds the memory.
+_GROUPED_MARKS = 20_000_000
+
 # Bits that are left of a hash of 64.
 _BITS_CUT = 16
 
@@ -51,6 +54,19 @@ def may_have(connection: DuckDBPyConnection, table: Table, keys: str) -> bool:
             f"where mark in (select {_mark('row_key')} from {keys}))",
         )
     )
+
+
+def repeated(connection: DuckDBPyConnection, table: Table) -> str:
+    """A condition: true of every row whose key the table has more than once, and of few others."""
+    marks = f"raw.{table.name}_marks"
+    parts = int(scalar(connection, f"select count(*) from {marks}")) // _GROUPED_MARKS + 1
+    connection.execute("create or replace temp table repeated_marks (mark ubigint)")
+    for part in range(parts):
+        connection.execute(
+            f"insert into repeated_marks select mark from {marks} where mark % {parts} = {part} "
+            "group by mark having count(*) > 1"
+        )
+    return f"{_mark(table.key)} in (from repeated_marks)"
 
 
 def _mark(key: str) -> str:

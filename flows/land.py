@@ -28,6 +28,7 @@ from flows.land_access_log import AccessLogReport, land_access_log
 from flows.landing_folder import LANDING_MEMORY, LANDING_THREADS, FolderSource
 from flows.landing_scope import DayRange, Scope, SourceKind, scope_of
 from flows.landing_store import LandingBusy, scalar
+from flows.machine import engine_memory_mb
 from flows.progress import Advance, Progress
 from flows.source_location import PostgresUrl, SourceLocation
 from flows.source_schema import ACTIVITY_TABLES, DAY_TABLES, JOBS, TABLES, Table
@@ -170,6 +171,7 @@ def land(
     before_commit: Callable[[], None] = lambda: None,
     ops_store: "OpsStore | None" = None,
     access_log: str | None = None,
+    memory_mb: int | None = None,
 ) -> LandReport:
     """Bring schema `raw` to what the source holds, or raise LandError and land nothing.
 
@@ -178,7 +180,8 @@ def land(
     compared every time; `recalculate` are days that are copied whatever their fingerprints say. A small
     landing compares no more than those days, of a folder too, also when everything is due to be compared.
     The new probes of `ops_store` and its maintenance windows are copied with it, and the new lines of
-    `access_log`, a file or a pattern of files.
+    `access_log`, a file or a pattern of files. The first landing of a folder takes as much memory as a full
+    build, or `memory_mb`; every other one takes little.
     What `before_commit` raises undoes the landing.
     """
     if as_of.tzinfo is not None:
@@ -195,6 +198,7 @@ def land(
         before_commit,
         ops_store,
         access_log,
+        memory_mb,
     )
     failpoint("land.before_opening")
     if isinstance(source, PostgresUrl):
@@ -218,6 +222,7 @@ class _Request:
     before_commit: Callable[[], None]
     ops_store: "OpsStore | None"
     access_log: str | None
+    memory_mb: int | None
 
     def begin(self, connection: "DuckDBPyConnection", kind: SourceKind) -> Scope:
         landing_store.prepare(connection)
@@ -259,6 +264,9 @@ def _land_files(folder: Path, request: _Request) -> LandReport:
         request.landing_path, memory_limit=LANDING_MEMORY, most_threads=LANDING_THREADS
     ) as connection:
         scope = request.begin(connection, "folder")
+        if scope.is_first:
+            memory = engine_memory_mb(request.memory_mb, is_partial=False)
+            connection.execute(f"set memory_limit = '{memory}MB'")
         source.find_changes(connection, scope)
         with request.progress.stage("land", source.work) as advance:
             compared = _take_what_changed(connection, source, scope, request, advance)

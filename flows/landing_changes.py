@@ -23,9 +23,6 @@ _CALCULATED_AT = f"coalesce(calculated_at, timestamp '{NO_DAY}')"
 
 _NEW_KEYS = "select row_key from differences where row_id is null"
 
-# Keys that are grouped at a time: it bounds the memory.
-_GROUPED_KEYS = 5_000_000
-
 # What a table's rows say about other tables.
 _REFERENCES = ("job_id", "team_id", "organization_id")
 
@@ -239,12 +236,11 @@ def postpone_keys_of_several_days(
 
 def postpone_repeated(connection: DuckDBPyConnection, table: Table) -> None:
     """Put off the keys that a first landing's portions have brought more than once."""
-    parts = int(scalar(connection, f"select count(*) from raw.{table.name}")) // _GROUPED_KEYS + 1
-    for part in range(parts):
-        connection.execute(
-            f"insert into postponed select {table.key} from raw.{table.name} "
-            f"where hash({table.key}) % {parts} = {part} group by {table.key} having count(*) > 1"
-        )
+    repeated = key_marks.repeated(connection, table)
+    connection.execute(
+        f"insert into postponed select {table.key} from raw.{table.name} "
+        f"where {repeated} group by {table.key} having count(*) > 1"
+    )
 
 
 def days_of_postponed(connection: DuckDBPyConnection, table: Table) -> set[date]:
@@ -549,13 +545,18 @@ def _counts(connection: DuckDBPyConnection, table: Table, ranges: Sequence[DayRa
             f"select cast(created_at as date) as day, count(*) as row_count from raw.{table.name} "
             f"where {condition} group by 1"
         )
-    jobs = "raw.jobs" if ranges is None else f"(select * from raw.jobs where {within('created_at', ranges)})"
-    held = alone = "raw.job_cost_summaries"
-    if ranges is not None:
-        of_jobs = days_of_jobs.days_of(connection, table, "select day from affected")
-        held = f"(select * from {held} where {days_of_jobs.on_days(table, of_jobs)})"
-        jobless = {day for day in days_of_jobs.jobless_days(connection, table) if contains(ranges, day)}
-        alone = f"(select * from {alone} where {days_of_jobs.on_days(table, jobless)})"
+    if ranges is None:
+        own_day = days_of_jobs.own_day(table, "held.")
+        return (
+            f"select coalesce(cast(jobs.created_at as date), {own_day}) as day, count(*) as row_count "
+            "from raw.job_cost_summaries as held left join raw.jobs as jobs on jobs.job_id = held.job_id "
+            "group by 1"
+        )
+    jobs = f"(select * from raw.jobs where {within('created_at', ranges)})"
+    of_jobs = days_of_jobs.days_of(connection, table, "select day from affected")
+    held = f"(select * from raw.job_cost_summaries where {days_of_jobs.on_days(table, of_jobs)})"
+    jobless = {day for day in days_of_jobs.jobless_days(connection, table) if contains(ranges, day)}
+    alone = f"(select * from raw.job_cost_summaries where {days_of_jobs.on_days(table, jobless)})"
     return (
         "select cast(jobs.created_at as date) as day, count(*) as row_count "
         f"from {held} as held "

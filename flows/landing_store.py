@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flows import landed_files, landing_sql, security_sources
 from flows.errors import Busy, LandError
 from flows.failpoints import failpoint
+from flows.machine import engine_memory_mb
 from flows.redaction import shown
 from flows.source_schema import ADMIN_TABLES, DAY_TABLES, JOB_COST_SUMMARIES, TABLES, Table
 
@@ -221,7 +222,7 @@ def create_days(connection: DuckDBPyConnection) -> None:
     )
     # Sorting whole tables, once in their life, is worth the memory that there is.
     limit = scalar(connection, "select current_setting('memory_limit')")
-    connection.execute("reset memory_limit")
+    connection.execute(f"set memory_limit = '{engine_memory_mb(None, is_partial=False)}MB'")
     for table in DAY_TABLES:
         if scalar(connection, f"select exists (from raw.{table.name})"):
             clock = "calculated_at" if table is JOB_COST_SUMMARIES else "created_at"

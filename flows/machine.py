@@ -35,3 +35,8 @@ def engine_memory(usable: int, *, is_partial: bool) -> int:
     """Bytes that the engine may take for a build; beyond that it works on the disk."""
     share = PARTIAL_BUILD_SHARE if is_partial else FULL_BUILD_SHARE
     return max(LEAST_MEMORY, int(usable * share))
+
+
+def engine_memory_mb(given: int | None, *, is_partial: bool) -> int:
+    """The same in megabytes, unless it is `given` (ALMANAC_BUILD_MEMORY_MB)."""
+    return given if given is not None else engine_memory(usable_memory(), is_partial=is_partial) // 1_000_000

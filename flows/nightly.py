@@ -116,6 +116,7 @@ def land_step(night: Night, *, recalculate: DayRange | None = None) -> None:
         before_commit=night.run.require_current,
         ops_store=night.run.store,
         access_log=night.settings.access_log,
+        memory_mb=night.settings.build_memory_mb,
     )
 
 

@@ -348,7 +348,9 @@ def test_the_week_in_turn_depends_on_the_local_day_alone() -> None:
     assert week_in_turn(there) == week_in_turn(next_day)
 
 
-def test_an_audit_looks_at_what_was_rebuilt_and_at_the_week_in_turn(landing: duckdb.DuckDBPyConnection) -> None:
+def test_an_audit_looks_at_what_was_rebuilt_and_at_the_week_in_turn(
+    landing: duckdb.DuckDBPyConnection,
+) -> None:
     built = covered(landing)
     land(landing, AS_OF + NIGHT, "2026-11-11")
     touched = touched_since(landing, built, covered(landing))

@@ -10,21 +10,34 @@ reviews as (
 
 breaks as (
 
+    {% for kind, period_type in review_kinds() -%}
+    select
+        '{{ kind }}' as review_kind,
+        {{ period_start('transaction_date', period_type) }} as period_start_date,
+        count(*) as break_count
+
+    from {{ ref('audit_ledger') }}
+    group by {{ period_start('transaction_date', period_type) }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+final as (
+
     select
         {{ review_keys('reviews') }},
         reviews.period_start_date,
-        count(*) as break_count
+        breaks.break_count
 
     from reviews
 
-    inner join {{ ref('audit_ledger') }} as ledger
+    inner join breaks
         on
             reviews.scope_kind = 'platform'
-            and reviews.period_start_date <= {{ local_date('ledger.created_at') }}
-            and reviews.period_end_date > {{ local_date('ledger.created_at') }}
-
-    group by {{ review_keys('reviews') }}, reviews.period_start_date
+            and reviews.review_kind = breaks.review_kind
+            and reviews.period_start_date = breaks.period_start_date
 
 )
 
-select * from breaks
+select * from final
