@@ -17,7 +17,7 @@
 
         {{ deleted[config.get('incremental_strategy')](target_relation) }};
 
-        insert into {{ target_relation }} by name from {{ new_rows }};
+        insert into {{ target_relation }} by name {{ stored_in_order('select * from ' ~ new_rows) }};
 
         drop table {{ new_rows }}
         {%- endcall -%}

@@ -1,6 +1,6 @@
 {#-
     Rows of compat.team_usage_summaries for one period type; `period_length` is how much
-    of the period's first date names it. The breakdown is JSON text, job types in order.
+    of the period's first date names it.
 -#}
 {%- macro team_usage_summary_rows(period_type, period_length) -%}
     select
@@ -21,24 +21,28 @@
     from {{ ref('team_usage_' ~ period_type) }} as usage
 
     -- a team with credits only has no job types
-    left join (
-        select
-            team_id,
-            period_start_date,
-            '{' || {{ dbt.listagg(
-                json_text('job_type') ~ " || ': {\"count\": ' || cast(job_count as " ~ dbt.type_string() ~ ")"
-                ~ " || ', \"cost_usd\": ' || coalesce(" ~ money_text('client_cost_usd') ~ ", 'null') || '}'",
-                "', '",
-                "order by job_type"
-            ) }} || '}' as job_type_breakdown
-
-        from {{ ref('job_type_usage_' ~ period_type) }}
-        where
-            job_count > 0
-            or call_count > 0
-        group by team_id, period_start_date
-    ) as breakdown
+    left join {{ ref('int_job_type_breakdowns_by_' ~ {'daily': 'day', 'monthly': 'month'}[period_type]) }} as breakdown
         on
             usage.team_id = breakdown.team_id
             and usage.period_start_date = breakdown.period_start_date
+{%- endmacro -%}
+
+{#- Each team's job types of a period as JSON text, in order, for one period type (day, month). -#}
+{%- macro job_type_breakdowns_by_period(period_type) -%}
+{{ replaced_when_touched('period_start_date', period_type) }}
+select
+    team_id,
+    period_start_date,
+    '{' || {{ dbt.listagg(
+        json_text('job_type') ~ " || ': {\"count\": ' || cast(job_count as " ~ dbt.type_string() ~ ")"
+        ~ " || ', \"cost_usd\": ' || coalesce(" ~ money_text('client_cost_usd') ~ ", 'null') || '}'",
+        "', '",
+        "order by job_type"
+    ) }} || '}' as job_type_breakdown
+
+from {{ ref('job_type_usage_' ~ {'day': 'daily', 'month': 'monthly'}[period_type]) }}
+where
+    {{ is_touched('period_start_date', period_type) }}
+    and (job_count > 0 or call_count > 0)
+group by team_id, period_start_date
 {%- endmacro -%}

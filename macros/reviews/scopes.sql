@@ -29,3 +29,14 @@
             {%- endfor %}
         end as date)
 {%- endmacro -%}
+
+{#- A date that no review of a tenant reaches before: an engine skips what is older. -#}
+{%- macro tenants_reviewed_from() -%}
+    {%- set today = local_date(as_of() ~ " - interval '1 microsecond'") -%}
+    cast(least(
+        {%- for period_type, periods in [('week', review_rule('tenant_weeks')), ('month', review_rule('tenant_months'))] %}
+        date_trunc('{{ period_type }}', {{ today }}) - interval '{{ periods }} {{ period_type }}s'
+        {{- "," if not loop.last }}
+        {%- endfor %}
+    ) as date)
+{%- endmacro -%}

@@ -14,7 +14,9 @@ failed_jobs as (
         job_date
 
     from {{ ref('fct_jobs') }}
-    where outcome = 'failed'
+    where
+        outcome = 'failed'
+        and job_date >= {{ tenants_reviewed_from() }}
 
 ),
 

@@ -1,5 +1,6 @@
 {#- Grain: one row per ledger row created before as_of. -#}
 {{ replaced_when_walked() }}
+{{ config(stored_by='created_at') }}
 with
 
 ledger_rows as (

@@ -8,18 +8,33 @@ reviews as (
 
 ),
 
+stuck as (
+
+    select
+        organization_id,
+        team_id,
+        job_type,
+        job_date,
+        count(*) as job_count
+
+    from {{ ref('fct_jobs') }}
+    where is_stuck
+    group by organization_id, team_id, job_type, job_date
+
+),
+
 stuck_jobs as (
 
     select
         {{ review_keys('reviews') }},
         reviews.period_start_date,
-        count(*) as job_count,
+        cast(sum(stuck.job_count) as bigint) as job_count,
         min(stuck.job_type) as job_type,
         count(distinct stuck.job_type) as job_type_count
 
     from reviews
 
-    inner join {{ ref('fct_jobs') }} as stuck
+    inner join stuck
         on
             reviews.period_start_date <= stuck.job_date
             and reviews.period_end_date > stuck.job_date
@@ -29,7 +44,6 @@ stuck_jobs as (
                 else stuck.team_id
             end = reviews.scope_id
 
-    where stuck.is_stuck
     group by {{ review_keys('reviews') }}, reviews.period_start_date
 
 )

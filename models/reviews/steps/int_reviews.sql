@@ -1,8 +1,9 @@
 {#-
     Grain: one row per review that there can be: every period of the platform, open ones
     included; of tenants the complete ones of the last weeks and months in which, or
-    before which, they did something.
+    before which, they did something. A table: nearly every list asks for it.
 -#}
+{{ config(materialized='table') }}
 with
 
 scope_periods as (
