@@ -5,30 +5,17 @@ For each size a platform is generated, two days pass on it, and our nights and e
 """
 
 import argparse
-import json
 import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks import recorded
 from benchmarks.peers.roster import PEERS
 from benchmarks.report import report
 from benchmarks.side_by_side import Limits, Result, Size, measure
-
-RECORDED = Path(__file__).with_name("results")
-
-
-def record(results: Sequence[Result], text: str) -> Path:
-    """Write the report and the raw figures beside the code; the path of the report."""
-    RECORDED.mkdir(exist_ok=True)
-    path = RECORDED / f"{datetime.now(UTC):%Y-%m-%d}.md"
-    path.write_text(text + "\n", encoding="utf-8")
-    raw = [json.loads(result.as_json()) for result in results]
-    path.with_suffix(".json").write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
-    return path
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--peers", default=",".join(names), help=f"some of {','.join(names)}, or none")
     parser.add_argument("--spark", action="store_true", help="all models on Apache Spark as well")
+    parser.add_argument(
+        "--spark-up-to", type=float, default=limits.spark_calls / 1e6, help="millions of calls"
+    )
     parser.add_argument("--minutes", type=float, default=limits.seconds / 60, help="for one action of a peer")
     parser.add_argument("--memory", type=float, default=limits.bytes / 2**30, help="GiB for a peer")
     parser.add_argument(
@@ -51,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="millions of calls; 20 of them take about 15 GB there",
     )
     parser.add_argument("--record", action="store_true", help="write benchmarks/results/<day>.md and .json")
+    parser.add_argument(
+        "--keep", action="store_true", help="and keep there what the last recorded run has of other sizes"
+    )
     parser.add_argument("--work", type=Path, help="where to write [a temporary folder]")
     given = parser.parse_args(arguments)
     # ended from outside, it still ends what it started
@@ -59,22 +52,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wanted = frozenset(given.peers.split(",")) - {"none"}
     if unknown := wanted - set(names):
         parser.error(f"no such peer: {', '.join(sorted(unknown))}")
-    limits = Limits(given.minutes * 60, given.memory * 2**30, given.postgres_up_to * 1e6)
+    limits = Limits(
+        given.minutes * 60, given.memory * 2**30, given.postgres_up_to * 1e6, given.spark_up_to * 1e6
+    )
+    kept = recorded.newest() if given.keep else []
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="almanac-benchmark-", dir=given.work) as folder:
         for number, size in enumerate(sizes):
             work = Path(folder) / str(number)
             work.mkdir()
             results.append(measure(size, work, limits, wanted=wanted, spark=given.spark))
+            all_sizes = recorded.merged(kept, results)
             shutil.rmtree(work)
             # a later size that fails takes nothing with it
-            print(report(results), file=sys.stderr, flush=True)
+            print(report([results[-1]]), file=sys.stderr, flush=True)
             if given.record:
-                record(results, report(results))
-    text = report(results)
-    print(text)
-    if given.record:
-        print(record(results, text), file=sys.stderr)
+                recorded.write(all_sizes, report(all_sizes))
+    print(report(all_sizes))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from benchmarks.watch import Watched, watch, watch_command
 NIGHT = timedelta(hours=2)
 
 FIRST = "first night"
+# Of the same data: it copies the published file once, later nights go on from the file before the last.
+SECOND = "second night"
 ONE_DAY = "night with one new day"
 NEXT_DAY = "the night after it"
 EMPTY = "empty night"

@@ -4,11 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from benchmarks.fit import fitted
-from benchmarks.markdown import facts, mega, table
-from benchmarks.new_day import LATE_CHANGES
-from benchmarks.nights import EMPTY, FIRST, MODEL_SQL, NEXT_DAY, ONE_DAY, REFRESH
+from benchmarks.markdown import mega, table
+from benchmarks.nights import EMPTY, FIRST, MODEL_SQL, NEXT_DAY, ONE_DAY, REFRESH, SECOND
 from benchmarks.peers.roster import BUILD, LATENCY, NIGHT, OURS, PEERS, REVIEW, SUMMARY, Peer
-from benchmarks.platform import CALLS_PER_DAY
 from benchmarks.side_by_side import SPARK, WHOLE_REVIEW, Outcome, Result
 from benchmarks.watch import Watched
 
@@ -19,7 +17,7 @@ QUESTIONS = {
     LATENCY: "latency percentiles by model, one week",
     REVIEW: "one review",
 }
-NIGHTS = (FIRST, ONE_DAY, NEXT_DAY, EMPTY, REFRESH)
+NIGHTS = (FIRST, SECOND, ONE_DAY, NEXT_DAY, EMPTY, REFRESH)
 # Below a second, milliseconds tell more.
 ANSWERS = frozenset({SUMMARY, LATENCY, REVIEW})
 NOTHING = "—"
@@ -29,8 +27,7 @@ ON_SPARK = "all models on Apache Spark"
 def report(results: Sequence[Result]) -> str:
     """The whole report; a column for each size."""
     sizes = [f"{result.size.calls:,} calls, {result.size.source}" for result in results]
-    told = f"{LATE_CHANGES:,} late changes and {CALLS_PER_DAY:,} new calls a day"
-    blocks = [facts(told, ("pandas", "pyarrow", "polars", "psycopg"))]
+    blocks = [f"- {size}: {result.told}" for size, result in zip(sizes, results, strict=True)]
     for action, title in QUESTIONS.items():
         rows = list(_question(results, action))
         blocks += ["", f"### {title[0].upper()}{title[1:]}", "", *table(["who", *sizes], rows)]

@@ -19,13 +19,14 @@ from typing import Any
 import psycopg
 
 from benchmarks.load_postgres import apply_day, load
-from benchmarks.new_day import CHANGED_DAYS, add_day
-from benchmarks.nights import EMPTY, FIRST, NEXT_DAY, NIGHT, ONE_DAY, REFRESH, Nights
+from benchmarks.markdown import facts
+from benchmarks.new_day import CHANGED_DAYS, LATE_CHANGES, add_day
+from benchmarks.nights import EMPTY, FIRST, NEXT_DAY, NIGHT, ONE_DAY, REFRESH, SECOND, Nights
 from benchmarks.outputs import differences
 from benchmarks.peers.order import Order
 from benchmarks.peers.roster import BUILD, LATENCY, OURS, PEERS, REVIEW, SUMMARY, Peer
 from benchmarks.peers.roster import NIGHT as NIGHT_ACTION
-from benchmarks.platform import LAST_DAY, Plan, Platform, days_of, read_platform
+from benchmarks.platform import CALLS_PER_DAY, LAST_DAY, Plan, Platform, days_of, read_platform
 from benchmarks.watch import Exceeded, Watched, watch_command
 from tests.postgres_server import PostgresServer
 
@@ -35,6 +36,8 @@ SERVER = {"shared_buffers": "1GB", "work_mem": "64MB", "maintenance_work_mem": "
 # The second of 200 teams: 7 % of the jobs, where the first has 60 %.
 TEAM = "org_01-team_1"
 WHOLE_REVIEW = "review, drawn"
+# Beside DuckDB and dbt, what peers are made of.
+PACKAGES = ("pandas", "pyarrow", "polars", "psycopg")
 SPARK = "spark"
 
 
@@ -56,11 +59,13 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a peer may take, and the largest platform that is loaded into PostgreSQL."""
+    """What a peer may take, and the largest platforms that PostgreSQL and Spark are given."""
 
     seconds: float = 1200.0
     bytes: float = 16 * 2**30
     postgres_calls: float = 20_000_000
+    # Not a peer of one machine: beyond this it takes hours there.
+    spark_calls: float = 20_000_000
 
     @property
     def of_engine(self) -> str:
@@ -94,6 +99,8 @@ class Result:
     size: Size
     days: int
     generated: Outcome
+    # The day, the machine and the versions.
+    told: str = ""
     nights: dict[str, Watched] = field(default_factory=dict)
     # By peer, then by action.
     peers: dict[str, dict[str, Outcome]] = field(default_factory=dict)
@@ -111,6 +118,7 @@ def measure(size: Size, work: Path, limits: Limits, *, wanted: frozenset[str], s
     peers = [peer for peer in PEERS if peer.name in wanted]
     with bench.server_if(size.source == "postgresql" or any(peer.needs_server for peer in peers)):
         bench.first_night()
+        bench.night(SECOND, later=NIGHT + timedelta(hours=1))
         for peer in peers:
             if peer.needs_server:
                 bench.act(peer, BUILD, bench.days[0])
@@ -126,7 +134,7 @@ def measure(size: Size, work: Path, limits: Limits, *, wanted: frozenset[str], s
         bench.night(REFRESH, "--full-refresh", later=NIGHT + timedelta(days=1))
     bench.weigh()
     shutil.rmtree(bench.nights.data_dir)
-    if spark:
+    if spark and size.calls <= limits.spark_calls:
         bench.spark()
     for peer in peers:
         if not peer.needs_server:
@@ -146,7 +154,8 @@ class Bench:
         _say(f"{size.calls:,} calls: generating")
         command = [sys.executable, "-m", "benchmarks.platform", "--calls", str(size.calls)]
         generated = watch_command([*command, "--out", str(work / "day-0")], story=work / "generated.log")
-        self.result = Result(size, plan.days, Outcome.of(generated))
+        told = facts(f"{LATE_CHANGES:,} late changes and {CALLS_PER_DAY:,} new calls a day", PACKAGES)
+        self.result = Result(size, plan.days, Outcome.of(generated), told)
         self.days = [read_platform(work / "day-0")]
         for number in (1, 2):
             self.days.append(add_day(self.days[-1], work / f"day-{number}"))

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import recorded
 from benchmarks.fit import fitted
 from benchmarks.load_postgres import apply_day, load
 from benchmarks.new_day import CHANGED_DAYS, add_day
-from benchmarks.nights import EMPTY, FIRST, MODEL_SQL, NEXT_DAY, ONE_DAY, REFRESH
+from benchmarks.nights import EMPTY, FIRST, MODEL_SQL, NEXT_DAY, ONE_DAY, REFRESH, SECOND
 from benchmarks.outputs import differences, tables
 from benchmarks.peers.__main__ import run
 from benchmarks.peers.duckdb_answers import FILE as DUCKDB_FILE
@@ -178,7 +179,15 @@ def _result(millions: int, night: float) -> Result:
     def watched(seconds: float) -> Watched:
         return Watched(seconds, seconds, {"start": 1, "build": 2}, {"start": 1.0, "build": seconds - 1})
 
-    nights = {FIRST: 20.0, ONE_DAY: night, NEXT_DAY: night, EMPTY: 9.0, REFRESH: 16.0, MODEL_SQL: 8.0}
+    nights = {
+        FIRST: 20.0,
+        SECOND: 9.0,
+        ONE_DAY: night,
+        NEXT_DAY: night,
+        EMPTY: 9.0,
+        REFRESH: 16.0,
+        MODEL_SQL: 8.0,
+    }
     answers = {action: Outcome(0.05, rows=[]) for action in (SUMMARY, LATENCY, REVIEW)}
     is_small = millions == 1
     pandas = Outcome(50.0, 60.0, 10, greatest=1.0, wrong=["team_usage_daily.call_count: 1"])
@@ -197,3 +206,16 @@ def _result(millions: int, night: float) -> Result:
             ),
         },
     )
+
+
+def test_figures_are_read_as_they_were_written_and_kept_of_other_sizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded, "FOLDER", tmp_path)
+    assert recorded.newest() == []
+    small, large = _result(1, 10.0), _result(100, 10.9)
+    path = recorded.write([small, large], "report")
+    assert path.read_text(encoding="utf-8") == "report\n"
+    assert recorded.newest() == [small, large]
+    again = _result(100, 9.5)
+    assert recorded.merged(recorded.newest(), [again, _result(20, 9.1)]) == [small, _result(20, 9.1), again]
