@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--sizes",
         default="1,5",
-        help="millions of calls, with the source of our nights where that is no folder: 1,20:postgresql",
+        help="millions of calls, with their days and the source of our nights if they are to be others: "
+        "1,20:postgresql,20/17",
     )
     parser.add_argument("--peers", default=",".join(names), help=f"some of {','.join(names)}, or none")
     parser.add_argument("--spark", action="store_true", help="all models on Apache Spark as well")

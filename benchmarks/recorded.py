@@ -33,7 +33,9 @@ def newest() -> list[Result]:
 def merged(kept: Sequence[Result], measured: Sequence[Result]) -> list[Result]:
     """What was measured now, and the sizes that were not; each says when and on what it was measured."""
     by_size = {result.size: result for result in (*kept, *measured)}
-    return [by_size[size] for size in sorted(by_size, key=lambda size: (size.source, size.calls))]
+    return [
+        by_size[size] for size in sorted(by_size, key=lambda size: (size.source, size.is_busier, size.calls))
+    ]
 
 
 def _result(raw: dict[str, Any]) -> Result:

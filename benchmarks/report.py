@@ -26,7 +26,7 @@ ON_SPARK = "all models on Apache Spark"
 
 def report(results: Sequence[Result]) -> str:
     """The whole report; a column for each size."""
-    sizes = [f"{result.size.calls:,} calls, {result.size.source}" for result in results]
+    sizes = [str(result.size) for result in results]
     blocks = [f"- {size}: {result.told}" for size, result in zip(sizes, results, strict=True)]
     for action, title in QUESTIONS.items():
         rows = list(_question(results, action))
@@ -207,7 +207,8 @@ def _growth(results: Sequence[Result]) -> list[str]:
     """For each source with two sizes or more: the line of a night's seconds against its history."""
     by_source: dict[str, list[Result]] = defaultdict(list)
     for result in results:
-        by_source[result.size.source].append(result)
+        if not result.size.is_busier:
+            by_source[result.size.source].append(result)
     lines = []
     for source, same in by_source.items():
         millions = [result.size.calls / 1e6 for result in same]

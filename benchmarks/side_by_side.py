@@ -26,7 +26,7 @@ from benchmarks.outputs import differences
 from benchmarks.peers.order import Order
 from benchmarks.peers.roster import BUILD, LATENCY, OURS, PEERS, REVIEW, SUMMARY, Peer
 from benchmarks.peers.roster import NIGHT as NIGHT_ACTION
-from benchmarks.platform import CALLS_PER_DAY, LAST_DAY, Plan, Platform, days_of, read_platform
+from benchmarks.platform import CALLS_PER_DAY, Platform, days_of, read_platform
 from benchmarks.watch import Exceeded, Watched, watch_command
 from tests.postgres_server import PostgresServer
 
@@ -43,18 +43,33 @@ SPARK = "spark"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A size to measure: calls, and where our nights read them ('folder' or 'postgresql')."""
+    """A size to measure: calls, the days they lie on, and where our nights read them (folder, postgresql)."""
 
     calls: int
+    days: int
     source: str = "folder"
 
     @classmethod
     def parsed(cls, text: str) -> "Size":
-        """From millions of calls with an optional source, such as 20 or 20:postgresql."""
-        millions, _, source = text.partition(":")
+        """From millions of calls, with optional days and source, such as 20, 20/17 or 20:postgresql.
+
+        Without days there are about 120,000 calls on each.
+        """
+        calls_and_days, _, source = text.partition(":")
         if source not in ("", "folder", "postgresql"):
             raise ValueError(f"{source!r} is no source: folder or postgresql")
-        return cls(round(float(millions) * 1_000_000), source or "folder")
+        millions, _, days = calls_and_days.partition("/")
+        calls = round(float(millions) * 1_000_000)
+        return cls(calls, int(days) if days else days_of(calls), source or "folder")
+
+    @property
+    def is_busier(self) -> bool:
+        """Whether its days have more calls than those of the other sizes, so that it is not on their line."""
+        return self.days != days_of(self.calls)
+
+    def __str__(self) -> str:
+        on_days = f" on {self.days} days" if self.is_busier else ""
+        return f"{self.calls:,} calls{on_days}, {self.source}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +112,6 @@ class Result:
     """One size's figures, as they are written to JSON."""
 
     size: Size
-    days: int
     generated: Outcome
     # The day, the machine and the versions.
     told: str = ""
@@ -150,15 +164,17 @@ class Bench:
 
     def __init__(self, size: Size, work: Path, limits: Limits) -> None:
         self.size, self.work, self.limits = size, work, limits
-        plan = Plan(size.calls, days_of(size.calls), LAST_DAY)
+        # as many as on every other day
+        new_calls = CALLS_PER_DAY if not size.is_busier else size.calls // size.days
         _say(f"{size.calls:,} calls: generating")
         command = [sys.executable, "-m", "benchmarks.platform", "--calls", str(size.calls)]
+        command += ["--days", str(size.days)]
         generated = watch_command([*command, "--out", str(work / "day-0")], story=work / "generated.log")
-        told = facts(f"{LATE_CHANGES:,} late changes and {CALLS_PER_DAY:,} new calls a day", PACKAGES)
-        self.result = Result(size, plan.days, Outcome.of(generated), told)
+        told = facts(f"{LATE_CHANGES:,} late changes and {new_calls:,} new calls a day", PACKAGES)
+        self.result = Result(size, Outcome.of(generated), told)
         self.days = [read_platform(work / "day-0")]
         for number in (1, 2):
-            self.days.append(add_day(self.days[-1], work / f"day-{number}"))
+            self.days.append(add_day(self.days[-1], work / f"day-{number}", calls=new_calls))
         self.today = 0
         self.url = ""
         self.nights = Nights(work / "data")

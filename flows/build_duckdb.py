@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.built import build_models
-from flows.coverage import Coverage, Touched, audited_with, landed_coverage, touched_since
+from flows.coverage import Coverage, Touched, audited_with, landed_coverage, portions_of, touched_since
 from flows.failpoints import failpoint
 from flows.progress import Progress
 from flows.published_night import remember_published
@@ -51,11 +51,20 @@ def build_side_file(
         if touched is None:
             _create(side_file)
         audited = touched and audited_with(touched, landing, wanted)
+        portions = None if touched else portions_of(landing)
         failpoint("build.before_remember")
         remember_published(landing, settings, touched)
     failpoint("build.after_remember")
     failpoint("build.before_models")
-    build_models(settings, side_file, as_of=as_of, touched=touched, audited=audited, progress=progress)
+    build_models(
+        settings,
+        side_file,
+        as_of=as_of,
+        touched=touched,
+        audited=audited,
+        progress=progress,
+        portions=portions,
+    )
     failpoint("build.before_coverage")
     with closing(_connect(side_file)) as connection:
         connection.execute("create schema if not exists kept")

@@ -79,9 +79,11 @@ def build_models(
     audited: Touched | None,
     progress: Progress,
     run_id: str | None = None,
+    portions: list[list[list[str]]] | None = None,
 ) -> None:
     """Build what is `touched` (None: every model whole), and leave beside it what the audit is to look at.
 
+    Models that can be are built whole in `portions`, one after the other (see coverage.portions_of).
     DbtFailed names the models that could not be built.
     """
     path = audited_path(settings, built)
@@ -95,7 +97,7 @@ def build_models(
         settings=settings,
         environment=environment,
         as_of=as_of,
-        variables={**variables, **places},
+        variables={**variables, **({"portions": portions} if portions else {}), **places},
         progress=progress,
         stage="Building what has changed" if variables else "Building the marts",
     )

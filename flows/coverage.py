@@ -61,6 +61,9 @@ where team_id in (select unnest($teams))
 Range = tuple[date, date | None]
 Window = tuple[datetime, datetime | None]
 
+# Calls that a full build groups and sorts at a time, a longer month aside: it bounds memory and disk.
+PORTION_CALLS = 10_000_000
+
 # A whole number of weeks by which the turns of older weeks grow: an odd one, see week_in_turn.
 WEEKS_PER_TURN = 13
 
@@ -200,6 +203,37 @@ def touched_since(
         ledger=((start_of_day(days[0][0], zone), None),),
         ledger_days=((days[0][0], None),),
     )
+
+
+def portions_of(landing: duckdb.DuckDBPyConnection) -> list[list[list[str]]]:
+    """The dbt var `portions` of a full build: months that follow one another, with some calls in each.
+
+    Each is [kind, first day, first day after it] of its days, ISO weeks and months; all of them together are
+    all of time.
+    """
+    months = landing.execute(
+        "select cast(date_trunc('month', day) as date), cast(sum(row_count) as bigint) from raw.landed_days "
+        "where table_name = 'llm_calls' group by 1 order by 1"
+    ).fetchall()
+    starts, calls = [date.min], 0
+    for month, count in months:
+        if calls and calls + count > PORTION_CALLS:
+            starts.append(month)
+            calls = 0
+        calls += count
+    ends = [*starts[1:], date.max]
+    return [
+        [
+            # the first and the last day of the calendar lie in no whole week
+            [
+                kind,
+                str(first if first == date.min else start_of(first)),
+                str(end if end == date.max else start_of(end)),
+            ]
+            for kind, start_of, _ in _PERIODS
+        ]
+        for first, end in zip(starts, ends, strict=True)
+    ]
 
 
 def audited_with(touched: Touched, landing: duckdb.DuckDBPyConnection, covered: Coverage) -> Touched:

@@ -21,6 +21,8 @@
 
         drop table {{ new_rows }}
         {%- endcall -%}
+    {%- elif is_in_portions() -%}
+        {%- do make_table_in_portions(target_relation, sql) -%}
     {%- else -%}
         {%- do make_table(target_relation, sql) -%}
     {%- endif -%}
@@ -28,3 +30,23 @@
     {%- do adapter.commit() -%}
     {{ return({'relations': [target_relation]}) }}
 {%- endmaterialization -%}
+
+{#- A new table, portion after portion; `sql` asks the session's variables which one (see is_touched). -#}
+{%- macro make_table_in_portions(target_relation, sql) -%}
+    {%- for portion in var('portions') -%}
+        {%- set bounds -%}
+            {%- for kind, first, end in portion %}
+        set variable portion_{{ kind }}_first = date '{{ first }}';
+        set variable portion_{{ kind }}_end = date '{{ end }}';
+            {%- endfor -%}
+        {%- endset -%}
+        {%- call statement('portion') -%}{{ bounds }}{%- endcall -%}
+        {%- if loop.first -%}
+            {%- do make_table(target_relation, sql) -%}
+        {%- else -%}
+            {%- call statement('main') -%}
+            insert into {{ target_relation }} by name {{ stored_in_order(sql) }}
+            {%- endcall -%}
+        {%- endif -%}
+    {%- endfor -%}
+{%- endmacro -%}

@@ -3,7 +3,8 @@
     ranges, the last one perhaps without an end, under these names:
     day, week, month: local periods; read: UTC instants of every row that those days need;
     ledger: UTC instants from which the chains of ledger rows are walked again.
-    Without the var everything is built.
+    Without the var everything is built: on DuckDB in portions of months (var `portions`) where a model says that it
+    can be, because what is grouped and sorted at a time must be held at a time.
 -#}
 
 {#- Whether only touched periods are rebuilt. -#}
@@ -13,7 +14,12 @@
 
 {#- Condition that a date (day, week, month) or a UTC timestamp (read, ledger) is touched; true in a full build. -#}
 {%- macro is_touched(expression, kind) -%}
-    {%- if not is_partial() -%}
+    {%- if not is_partial() and is_in_portions() -%}
+        (
+            {{ expression }} >= getvariable('portion_{{ kind }}_first')
+            and {{ expression }} < getvariable('portion_{{ kind }}_end')
+        )
+    {%- elif not is_partial() -%}
         true
     {%- else -%}
         {%- set type = 'date' if kind in ('day', 'week', 'month') else 'timestamp' -%}
@@ -64,21 +70,30 @@
     {%- endif -%}
 {%- endmacro -%}
 
-{#- Makes a model incremental: touched values of `column` are replaced whole. -#}
-{%- macro replaced_when_touched(column, kind) -%}
-    {{ return(adapter.dispatch('replaced_when_touched', 'llm_almanac')(column, kind)) }}
+{#-
+    Makes a model incremental: touched values of `column` are replaced whole. `in_portions`: it can be built whole by
+    portions, because each period (day, week, month) of it needs only the rows of that period.
+-#}
+{%- macro replaced_when_touched(column, kind, in_portions=false) -%}
+    {{ return(adapter.dispatch('replaced_when_touched', 'llm_almanac')(column, kind, in_portions)) }}
 {%- endmacro -%}
 
-{%- macro default__replaced_when_touched(column, kind) -%}
+{%- macro default__replaced_when_touched(column, kind, in_portions) -%}
     {{ config(
         materialized='incremental',
         incremental_strategy='replace_touched',
         on_schema_change='fail',
         replaced={'column': column, 'kind': kind},
+        in_portions=in_portions,
     ) }}
 {%- endmacro -%}
 
-{%- macro spark__replaced_when_touched(column, kind) -%}
+{#- Whether the model at hand is built whole in portions of its periods. -#}
+{%- macro is_in_portions() -%}
+    {{ return(target.type == 'duckdb' and var('portions', []) | length > 1 and config.get('in_portions', false)) }}
+{%- endmacro -%}
+
+{%- macro spark__replaced_when_touched(column, kind, in_portions) -%}
     {{ _rebuilt_whole() }}
 {%- endmacro -%}
 

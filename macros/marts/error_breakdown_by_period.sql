@@ -6,7 +6,7 @@
 -#}
 {%- macro error_breakdown_by_period(period_type, by=[]) -%}
 {%- set keys = by + ['team_id', 'job_type', 'error_class'] -%}
-{{ replaced_when_touched('period_start_date', period_type) }}
+{{ replaced_when_touched('period_start_date', period_type, in_portions=true) }}
 with
 
 periods as (

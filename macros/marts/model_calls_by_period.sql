@@ -3,7 +3,7 @@
     from a shorter period.
 -#}
 {%- macro model_calls_by_period(period_type, keys) -%}
-{{ replaced_when_touched('period_start_date', period_type) }}
+{{ replaced_when_touched('period_start_date', period_type, in_portions=true) }}
 with
 
 periods as (

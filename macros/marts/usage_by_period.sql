@@ -7,7 +7,7 @@
     a period with any of the three, the platform for every period.
 -#}
 {%- macro usage_by_period(period_type, keys) -%}
-{{ replaced_when_touched('period_start_date', period_type) }}
+{{ replaced_when_touched('period_start_date', period_type, in_portions=true) }}
 with
 
 periods as (

@@ -1,6 +1,6 @@
 {#- The calls of each model group with their percentiles, for one period type. -#}
 {%- macro group_latencies_by_period(period_type) -%}
-{{ replaced_when_touched('period_start_date', period_type) }}
+{{ replaced_when_touched('period_start_date', period_type, in_portions=true) }}
 with
 
 calls as (

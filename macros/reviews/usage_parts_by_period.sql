@@ -10,7 +10,7 @@
     'calls': ['call_count', 'failed_call_count', 'priced_call_count', 'total_tokens', 'client_cost_usd', 'provider_cost_usd'],
     'credits': ['credits_used'],
 } -%}
-{{ replaced_when_touched('period_start_date', period_type) }}
+{{ replaced_when_touched('period_start_date', period_type, in_portions=true) }}
 with
 
 jobs as (

@@ -141,8 +141,10 @@ def test_a_line_through_points_of_a_line_is_that_line() -> None:
 
 
 def test_sizes_are_read() -> None:
-    assert Size.parsed("0.2") == Size(200_000, "folder")
-    assert Size.parsed("20:postgresql") == Size(20_000_000, "postgresql")
+    assert Size.parsed("0.2") == Size(200_000, 2, "folder")
+    assert Size.parsed("20:postgresql") == Size(20_000_000, 167, "postgresql")
+    assert Size.parsed("20/17") == Size(20_000_000, 17, "folder")
+    assert [Size.parsed(text).is_busier for text in ("20", "20/17")] == [False, True]
     with pytest.raises(ValueError, match="no source"):
         Size.parsed("1:csv")
 
@@ -192,8 +194,7 @@ def _result(millions: int, night: float) -> Result:
     is_small = millions == 1
     pandas = Outcome(50.0, 60.0, 10, greatest=1.0, wrong=["team_usage_daily.call_count: 1"])
     return Result(
-        Size(millions * 1_000_000),
-        days=10,
+        Size.parsed(str(millions)),
         generated=Outcome(1.0, 2.0, 3),
         nights={name: watched(seconds) for name, seconds in nights.items()},
         peers={

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from flows import coverage
 from flows.audit import AuditFailed, audit, law_of
 from flows.build_duckdb import build_side_file
 from flows.land import land_folder
@@ -124,6 +125,47 @@ def test_a_strange_call_in_place_of_one_of_the_source_breaks_law_1(own_copy: Set
         )
     with pytest.raises(AuditFailed, match=r"law I1,[^\n]*: 1 rows break it\n *team_id=acme-docs"):
         audit(side_file, own_copy, TAPE_AS_OF, is_thorough=True)
+
+
+def test_an_audit_looks_at_the_week_whose_turn_it_is(own_copy: Settings) -> None:
+    # the first night of a new day builds the last days alone; a month later another old week has its turn
+    as_of, week = next(
+        (moment, found)
+        for nights in range(1, 40)
+        if (moment := TAPE_AS_OF + timedelta(days=nights))
+        and (found := coverage.week_in_turn(_covered(own_copy, moment)))
+        and date(2026, 8, 1) <= found[0] < date(2026, 11, 1)
+    )
+    side_file = build_side_file(own_copy, as_of=as_of, progress=SilentProgress())
+    audit(side_file, own_copy, as_of)
+    with duckdb.connect(str(side_file)) as connection:
+        connection.execute(
+            "update marts.team_usage_daily set job_count = job_count + 1 "
+            "where (team_id, period_start_date) in (select team_id, period_start_date from marts.team_usage_daily "
+            "where period_start_date >= ? and period_start_date < ? limit 1)",
+            list(week),
+        )
+    with pytest.raises(AuditFailed, match="law I1,"):
+        audit(side_file, own_copy, as_of)
+
+
+def _covered(settings: Settings, as_of: datetime) -> coverage.Coverage:
+    with duckdb.connect(str(settings.landing_path)) as landing:
+        return coverage.landed_coverage(landing, as_of=as_of, reporting_timezone=settings.reporting_timezone)
+
+
+def test_a_full_build_in_portions_gives_the_same_rows(
+    own_copy: Settings, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coverage, "PORTION_CALLS", 3_000)
+    with duckdb.connect(str(own_copy.landing_path)) as landing:
+        assert len(coverage.portions_of(landing)) > 3
+    side_file = build_side_file(own_copy, as_of=TAPE_AS_OF, progress=SilentProgress(), full_refresh=True)
+    audit(side_file, own_copy, TAPE_AS_OF, is_thorough=True)
+    expected = canonical_rows(published.connection, leave_out=LEFT_OUT)
+    with duckdb.connect(str(side_file)) as connection:
+        actual = canonical_rows(connection, leave_out=LEFT_OUT)
+    assert canonical_differences(expected, actual) == []
 
 
 def test_a_reader_of_the_old_night_is_not_disturbed_by_a_new_one(own_copy: Settings) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from flows import coverage
 from flows.coverage import (
     Coverage,
     Touched,
@@ -19,6 +20,7 @@ from flows.coverage import (
     local_days_of,
     merged,
     models_fingerprint,
+    portions_of,
     start_of_day,
     touched_since,
     week_in_turn,
@@ -362,3 +364,41 @@ def test_an_audit_looks_at_what_was_rebuilt_and_at_the_week_in_turn(
     assert audited.ledger == (tuple(start_of_day(end, "UTC") for end in week), *touched.ledger)
     assert audited.variables["ledger_day"][0] == [str(week[0]), str(week[1])]
     assert audited.read[0][0] == start_of_day(week[0], "UTC") - timedelta(seconds=1)
+
+
+# --- portions -----------------------------------------------------------------------------------------------
+
+
+def test_portions_are_of_whole_months_and_together_of_all_time(
+    landing: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coverage, "PORTION_CALLS", 10)
+    landing.execute("create table raw.landed_days (table_name varchar, day date, row_count bigint)")
+    assert [portion[0][1:] for portion in portions_of(landing)] == [["0001-01-01", "9999-12-31"]]
+    landing.execute(
+        "insert into raw.landed_days values ('llm_calls', '2026-01-31', 4), ('llm_calls', '2026-02-01', 3), "
+        "('llm_calls', '2026-02-28', 3), ('llm_calls', '2026-03-01', 1), ('llm_calls', '2026-05-01', 30), "
+        "('llm_calls', '2026-06-01', 1), ('jobs', '2026-07-01', 99)"
+    )
+    portions = portions_of(landing)
+    bounds = {
+        kind: [(first, end) for portion in portions for name, first, end in portion if name == kind]
+        for kind in ("day", "week", "month")
+    }
+    assert (
+        bounds["day"]
+        == bounds["month"]
+        == [
+            ("0001-01-01", "2026-03-01"),
+            ("2026-03-01", "2026-05-01"),
+            ("2026-05-01", "2026-06-01"),
+            ("2026-06-01", "9999-12-31"),
+        ]
+    )
+    # the first of March is a Sunday, of May a Friday, of June a Monday
+    assert bounds["week"] == [
+        ("0001-01-01", "2026-02-23"),
+        ("2026-02-23", "2026-04-27"),
+        ("2026-04-27", "2026-06-01"),
+        ("2026-06-01", "9999-12-31"),
+    ]
