@@ -180,10 +180,15 @@ def _checked(results: Sequence[Result], model: Model) -> list[list[str]]:
         for spark_calls, seconds in _spark_builds([result]):
             pairs["full build on Spark"] = (seconds, model.spark_seconds(spark_calls, MEASURED_CORES) or 0)
         rows += [
-            [f"{result.size}: {name}", f"{measured:,.1f}", f"{said:,.1f}", f"{said / measured - 1:+.0%}"]
+            [f"{result.size}: {name}", f"{measured:,.1f}", f"{said:,.1f}", _apart(said / measured)]
             for name, (measured, said) in pairs.items()
         ]
     return rows
+
+
+def _apart(ratio: float) -> str:
+    # without a minus before nothing
+    return f"{round(ratio - 1, 2) + 0.0:+.0%}"
 
 
 def _of_size(model: Model, calls: int) -> list[str]:

@@ -49,6 +49,8 @@ def build_side_file(
         wanted = landed_coverage(landing, as_of=as_of, reporting_timezone=settings.reporting_timezone)
         touched = None if full_refresh else _take_up(settings, side_file, landing, wanted, also)
         if touched is None:
+            # it makes room; who still reads it keeps it
+            settings.previous_path.unlink(missing_ok=True)
             _create(side_file)
         audited = touched and audited_with(touched, landing, wanted)
         portions = None if touched else portions_of(landing)

@@ -11,9 +11,12 @@ from pathlib import Path
 from flows.errors import AlmanacError
 from flows.settings import Settings
 
-# Two more generations of the warehouse (the side file, and the night before it, which readers may still
-# hold), and as much again for what the engine sorts on the disk.
-GENERATIONS = 3
+# The side file, and as much again for what the engine sorts on the disk. The file of the night before the
+# last is taken up again or makes room.
+GENERATIONS = 2
+
+# Of the landing: what a night's changes may add to it before old blocks are used again.
+LANDED_SHARE = 0.25
 
 # Bytes that even an empty platform's night takes: the marts' tables, dbt's own files, the review.
 LEAST_ROOM = 100 * 2**20
@@ -21,9 +24,15 @@ LEAST_ROOM = 100 * 2**20
 
 def needed_bytes(settings: Settings, source: Path | None) -> int:
     """Bytes that a night from `source` may take at its height, from what the last ones left."""
-    # a folder is loaded whole beside what is landed; the first time its own size is all that is known
-    landing = _size(settings.landing_path) or (_size(source) if source is not None else 0)
-    return max(LEAST_ROOM, GENERATIONS * (_size(settings.warehouse_path) + landing))
+    landing, warehouse = _size(settings.landing_path), _size(settings.warehouse_path)
+    if landing:
+        added = round(LANDED_SHARE * landing)
+    else:
+        # the first time the folder's own size is all that is known; as Parquet it is about the landing's
+        added = landing = _size(source) if source is not None else 0
+    # a first warehouse is about as large as its landing
+    room = added + GENERATIONS * (warehouse or landing) - _size(settings.previous_path)
+    return max(LEAST_ROOM, room)
 
 
 def free_bytes(settings: Settings) -> int:
@@ -38,8 +47,8 @@ def require_room(settings: Settings, source: Path | None = None) -> None:
     if free < needed:
         raise AlmanacError(
             f"The disk of {settings.data_dir} has {free:,} bytes free, and a night may need {needed:,} "
-            f"({GENERATIONS} times the warehouse and the landing). Nothing was written. Make room, or set "
-            "ALMANAC_DATA_DIR to a folder on a larger disk."
+            f"({GENERATIONS} times the warehouse, and what is landed). Nothing was written. Make room, or "
+            "set ALMANAC_DATA_DIR to a folder on a larger disk."
         )
 
 

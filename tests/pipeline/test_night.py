@@ -141,7 +141,8 @@ def test_an_audit_looks_at_the_week_whose_turn_it_is(own_copy: Settings) -> None
     with duckdb.connect(str(side_file)) as connection:
         connection.execute(
             "update marts.team_usage_daily set job_count = job_count + 1 "
-            "where (team_id, period_start_date) in (select team_id, period_start_date from marts.team_usage_daily "
+            "where (team_id, period_start_date) in ("
+            "select team_id, period_start_date from marts.team_usage_daily "
             "where period_start_date >= ? and period_start_date < ? limit 1)",
             list(week),
         )
