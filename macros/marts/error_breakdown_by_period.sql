@@ -15,18 +15,6 @@ periods as (
 
 ),
 
-failed_jobs as (
-
-    select
-        job_id,
-        {{ keys | join(',\n        ') }},
-        job_date
-
-    from {{ ref('fct_jobs') }}
-    where outcome = 'failed'
-
-),
-
 calls as (
 
     select
@@ -38,7 +26,9 @@ calls as (
         call_date
 
     from {{ ref('fct_llm_calls') }}
-    where {{ is_touched('call_date', period_type) }}
+    where
+        (is_failed or is_of_failed_job)
+        and {{ is_touched('call_date', period_type) }}
 
 ),
 
@@ -52,8 +42,10 @@ failures as (
         0 as wasted_calls,
         cast(null as numeric(28, 8)) as wasted_cost_usd
 
-    from failed_jobs
-    where {{ is_touched('job_date', period_type) }}
+    from {{ ref('fct_jobs') }}
+    where
+        outcome = 'failed'
+        and {{ is_touched('job_date', period_type) }}
 
     union all
 
@@ -82,10 +74,13 @@ failures as (
 
     from calls
 
-    inner join failed_jobs
+    -- a job of an earlier period, too
+    inner join {{ ref('fct_jobs') }} as failed_jobs
         on calls.job_id = failed_jobs.job_id
 
-    where calls.is_of_failed_job
+    where
+        calls.is_of_failed_job
+        and failed_jobs.outcome = 'failed'
 
 ),
 
