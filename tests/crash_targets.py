@@ -37,10 +37,10 @@ READ_TABLES = (
 # Failpoints that are passed many times in a night, and so many times at least.
 PASSINGS = {"land.table": 8, "dbt.node_done": 60, "mirror.table_copied": 6, "review.before_replace": 2}
 
-# Every name that a data folder may hold when no run is at work; "previous" is the next side file, and the
-# variables are those of the last build of a generation.
+# Every name that a data folder may hold when no run is at work; "previous" is the next side file, and an
+# audit file says what was audited of the last build of a generation.
 _NOTHING_LEFT = re.compile(
-    r"(landing\.duckdb|warehouse\.duckdb|ops\.db|dbt(/.*)?|build(/(previous\.duckdb|gen_[ab]_variables\.json))?"
+    r"(landing\.duckdb|warehouse\.duckdb|ops\.db|dbt(/.*)?|build(/(previous\.duckdb|gen_[ab]_audit\.json))?"
     r"|reviews(/(weekly|monthly)(/2026-(W\d\d|\d\d)(/platform\.(html|pdf|(parts\.)?csv))?)?)?"
     r"|dashboard(/(index|organization-[\w-]+)\.html)?)"
 )
