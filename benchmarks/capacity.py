@@ -31,7 +31,7 @@ TOLD = (10**6, 10**7, 10**8, 10**9, 10**10)
 CORE_HOUR_USD = 0.05
 SSD_MONTH_USD = 0.08
 STORE_MONTH_USD = 0.023
-# What a managed service adds to the cores that it runs on.
+# Times that price for a core of a managed service.
 MANAGED = 2.0
 # The time that a night may take, and how much of the added cores Spark makes use of.
 WINDOW_HOURS = 4
@@ -133,7 +133,8 @@ def _night_seconds(result: Result) -> float:
 
 
 def _disk(result: Result) -> float:
-    return sum(size for name, size in result.file_bytes.items() if name.endswith(".duckdb"))
+    # of the night before the last there is a file as large as the published one
+    return result.file_bytes["landing.duckdb"] + 2 * result.file_bytes["warehouse.duckdb"]
 
 
 def _spark_builds(results: Sequence[Result]) -> list[tuple[float, float]]:
@@ -200,7 +201,7 @@ def _of_size(model: Model, calls: int) -> list[str]:
     on_spark = "—"
     if cores is not None:
         hours = (model.spark_seconds(calls, cores) or 0) / 3600
-        on_spark = f"${hours * 30 * cores * CORE_HOUR_USD * MANAGED + disk / 2e9 * STORE_MONTH_USD:,.0f}"
+        on_spark = f"${hours * 30 * cores * CORE_HOUR_USD * MANAGED + disk / 1e9 * STORE_MONTH_USD:,.0f}"
     return [
         f"{calls:,}",
         f"{daily:,.0f}",

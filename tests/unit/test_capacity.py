@@ -30,7 +30,7 @@ def result(text: str) -> Result:
         peers={} if size.calls > 20e6 else {SPARK: {BUILD: Outcome(ON_SPARK + PER_SPARK * size.calls)}},
         file_bytes={
             "landing.duckdb": round(DISK / 3 * size.calls),
-            "warehouse.duckdb": round(DISK * 2 / 3 * size.calls),
+            "warehouse.duckdb": round(DISK / 3 * size.calls),
             "source as Parquet": 10**15,
         },
     )
