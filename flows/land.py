@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from flows import (
     days_of_jobs,
     key_marks,
-    land_admin,
     land_probes,
+    land_side_tables,
     landed_files,
     landing_changes,
     landing_closure,
@@ -288,12 +288,12 @@ def _take_what_changed(
             gone[table.name] = landing_changes.take_whole(connection, table)
             connection.execute("drop table staged")
         failpoint("land.table")
-    land_admin.land_admin_tables(
+    land_side_tables.land_side_tables(
         connection,
         as_of=scope.as_of,
         has_table=source.has_table,
         is_same=source.is_same,
-        stage=lambda table: source.stage_whole(connection, table, advance),
+        stage=lambda table, since: source.stage_whole(connection, table, advance, since=since),
     )
     # A few days may have nothing; too much of them gone is refused as of every landing.
     if scope.since is None:
@@ -346,11 +346,11 @@ def _land_postgres(location: PostgresUrl, request: _Request) -> LandReport:
         scope = request.begin(connection, "postgresql")
         landed_files.forget_files(connection)
         compared = _copy_what_differs(connection, source, scope, stage, advance)
-        land_admin.land_admin_tables(
+        land_side_tables.land_side_tables(
             connection,
             as_of=scope.as_of,
             has_table=source.has_table,
-            stage=lambda table: source.copy_whole(connection, table, advance),
+            stage=lambda table, since: source.copy_whole(connection, table, advance, since),
         )
         _require_activity(
             {name: scalar(connection, f"select count(*) from raw.{name}") for name in ACTIVITY_TABLES},

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flows import landing_changes, landing_sql
 from flows.errors import LandError
@@ -37,7 +37,7 @@ from flows.source_files import (
     stamp,
     unreadable,
 )
-from flows.source_schema import ADMIN_TABLES, TABLES, Table
+from flows.source_schema import SIDE_TABLES, TABLES, Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -110,7 +110,7 @@ class FolderSource:
     def find_changes(self, connection: DuckDBPyConnection, scope: Scope) -> None:
         """Decide which files are read, and check their headers; LandError for one that cannot be read."""
         known = known_files(connection)
-        for table in (*TABLES, *ADMIN_TABLES):
+        for table in (*TABLES, *SIDE_TABLES):
             files = {str(file.path.relative_to(self.folder)): file for file in self._files[table.name]}
             found = _TableFiles(files, known.get(table.name, {}))
             for name, file in files.items():
@@ -140,13 +140,26 @@ class FolderSource:
 
     # --- tables that are compared whole ----------------------------------------------------------------
 
-    def stage_whole(self, connection: DuckDBPyConnection, table: Table, advance: Advance) -> None:
-        """Add every row of the table to `staged`, or raise LandError."""
+    def stage_whole(
+        self,
+        connection: DuckDBPyConnection,
+        table: Table,
+        advance: Advance,
+        *,
+        since: datetime | None = None,
+    ) -> None:
+        """Add every row of the table to `staged`, or raise LandError.
+
+        `since` (naive UTC): of a table that is landed by its clock only those rows.
+        """
+        # one without a clock that can be read is said, and not left out
+        clock = f"t_{table.created_by}"
+        only = None if since is None else f"({clock} >= timestamp '{since}' or {clock} is null)"
         found = self._tables[table.name]
         for name, file in found.files.items():
             if name in found.changed:
                 self._look_at(file, advance)
-            self._stage(connection, file)
+            self._stage(connection, file, only=only)
             require_unchanged(file, self._stamps[file.path])
             if name in found.changed:
                 advance(file.size, table.name)
@@ -220,9 +233,7 @@ class FolderSource:
         for name, changed in found.changed.items():
             file = found.files[name]
             self._look_at(file, advance)
-            rows = landing_sql.typed_rows(
-                file.table, self._layout(file).columns, reader(file, self._layout(file))
-            )
+            rows = _typed_rows(file, self._layout(file))
             with _readable(file):
                 counted = connection.execute(landing_sql.count_days(file.table, rows)).fetchall()
             changed.row_counts.update(counted)
@@ -276,7 +287,7 @@ class FolderSource:
     ) -> None:
         """Add the file's rows of some days (None: all) to `staged`, or say why not."""
         layout = self._layout(file)
-        rows = landing_sql.typed_rows(file.table, layout.columns, reader(file, layout))
+        rows = _typed_rows(file, layout)
         with _readable(file):
             connection.execute(landing_sql.insert_staged(file.table, rows, days, only=only))
         _require_readable_values(connection, file, rows)
@@ -285,6 +296,10 @@ class FolderSource:
                 f"{file.label} holds a NUL byte in line {nul_line}, in a column that is not landed. "
                 "The file is damaged: export the table again."
             )
+
+
+def _typed_rows(file: SourceFile, layout: Layout) -> str:
+    return landing_sql.typed_rows(file.table, layout.landed(file.table), reader(file, layout))
 
 
 def _changed(found: _TableFiles) -> list[SourceFile]:
@@ -330,10 +345,14 @@ def _require_readable_values(connection: DuckDBPyConnection, file: SourceFile, r
     if not scalar(connection, "select exists (select 1 from staged where is_bad)"):
         return
     # Only a file that is refused is read a second time, for the places.
-    bad = connection.execute(landing_sql.bad_values(file.table, rows, SHOWN_BAD_VALUES)).fetchall()
+    # of a file of which not every row is read the key tells which, and no number
+    named_by: Literal["data_row", "row_key"] = "data_row" if file.table.only is None else "row_key"
+    query = landing_sql.bad_values(file.table, rows, SHOWN_BAD_VALUES, named_by=named_by)
+    bad = connection.execute(query).fetchall()
     lines = [f"{file.label} holds {'a value' if len(bad) == 1 else 'values'} that cannot be read:"]
-    for data_row, column, problem, value, _ in bad:
-        lines.append(f"  data row {data_row}, column {column}: {_value(value)} {problem}")
+    for name, column, problem, value, _ in bad:
+        place = f"data row {name}" if named_by == "data_row" else f"{file.table.key} {shown(str(name))}"
+        lines.append(f"  {place}, column {column}: {_value(value)} {problem}")
     if (more := bad[0][4] - len(bad)) > 0:
         lines.append(f"  and {more} more")
     lines.append(

@@ -12,7 +12,7 @@ from flows.errors import Busy, LandError
 from flows.failpoints import failpoint
 from flows.machine import engine_memory_mb
 from flows.redaction import shown
-from flows.source_schema import ADMIN_TABLES, DAY_TABLES, JOB_COST_SUMMARIES, TABLES, Table
+from flows.source_schema import DAY_TABLES, JOB_COST_SUMMARIES, SIDE_TABLES, TABLES, Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -185,7 +185,7 @@ def create_side_tables(connection: DuckDBPyConnection) -> None:
     connection.execute("create table if not exists raw.touched_days (landing_number bigint, day date)")
     for name, columns in (OPS_TABLES | SECURITY_TABLES).items():
         connection.execute(f"create table if not exists raw.{name} ({columns})")
-    for table in ADMIN_TABLES:
+    for table in SIDE_TABLES:
         _create(connection, table)
 
 
@@ -200,7 +200,7 @@ def has_side_tables(landing_path: Path) -> bool:
             ).fetchall()
     except duckdb.Error as error:
         raise _not_opened(landing_path, str(error)) from None
-    needed = OPS_TABLES.keys() | SECURITY_TABLES.keys() | {table.name for table in ADMIN_TABLES}
+    needed = OPS_TABLES.keys() | SECURITY_TABLES.keys() | {table.name for table in SIDE_TABLES}
     return needed <= {name for (name,) in found}
 
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.errors import AlmanacError
 from flows.failpoints import failpoint
 from flows.land_probes import LATE_PROBES
+from flows.land_side_tables import LITELLM_LATE
 from flows.progress import Progress, SilentProgress
-from flows.source_schema import DAY_TABLES
+from flows.source_schema import DAY_TABLES, LITELLM_FAILURES
 
 if TYPE_CHECKING:
     import duckdb
@@ -68,10 +69,16 @@ _INDEXED = {
     "related_days": ("day", "related_day"),
     "health_probes": ("checked_at", "probe_id"),
     "access_log": ("happened_at", "log_id"),
+    LITELLM_FAILURES.name: (LITELLM_FAILURES.created_by,),
 }
 
 # Rows are added, under growing keys but for some that are late; the oldest may be deleted.
 _GROWING = {"health_probes": ("probe_id", LATE_PROBES), "access_log": ("log_id", 0)}
+
+
+# Rows of the last days are added; the oldest may be deleted. The clock, and how long before the mirror's last
+# reading of the source a row may lie that it has not seen.
+_RECENT = {LITELLM_FAILURES.name: (LITELLM_FAILURES.created_by, LITELLM_LATE)}
 
 
 class MirrorError(AlmanacError):
@@ -189,6 +196,8 @@ class _Mirror:
         self._progress = progress
         self._were_there: frozenset[str] = frozenset()
         self._grown: frozenset[str] = frozenset()
+        # By table of _RECENT, when the mirror's source was last read.
+        self._read_until: dict[str, datetime] = {}
 
     def run(self) -> MirrorReport:
         columns = self._prepare()
@@ -201,6 +210,8 @@ class _Mirror:
                     copied = self._copy_days(table, columns[table], days)
                 elif table in _GROWING and days is not None and table not in self._grown:
                     copied = self._copy_growth(table, columns[table])
+                elif table in self._read_until and days is not None and table not in self._grown:
+                    copied = self._copy_recent(table, columns[table])
                 else:
                     copied = self._copy_whole(table, columns[table])
                 rows += copied
@@ -248,6 +259,14 @@ class _Mirror:
             if table in there and not there[table].issuperset(columns)
         )
         self._were_there = frozenset(there)
+        if "security_sources" in there:
+            self._read_until = {
+                table: read_as_of
+                for table, read_as_of in self._connection.execute(
+                    "select source_name, read_as_of from raw.security_sources"
+                ).fetchall()
+                if table in _RECENT and read_as_of is not None
+            }
         return wanted
 
     # --- days ---------------------------------------------------------------------------------------------
@@ -294,6 +313,15 @@ class _Mirror:
         self._execute(f"delete from raw.{table} {condition}")
         ((oldest,),) = self._landing.execute(f"select min({key}) from raw.{table}").fetchall()
         self._execute(f"delete from raw.{table}" + (f" where {key} < {oldest}" if oldest is not None else ""))
+        return self._copy(table, columns, condition)
+
+    def _copy_recent(self, table: str, columns: Iterable[str]) -> int:
+        clock, late = _RECENT[table]
+        condition = f"where {clock} >= timestamp '{self._read_until[table] - late}'"
+        self._execute(f"delete from raw.{table} {condition}")
+        ((oldest,),) = self._landing.execute(f"select min({clock}) from raw.{table}").fetchall()
+        kept = "" if oldest is None else f" where {clock} < timestamp '{oldest}'"
+        self._execute(f"delete from raw.{table}{kept}")
         return self._copy(table, columns, condition)
 
     def _copy_whole(self, table: str, columns: Iterable[str]) -> int:

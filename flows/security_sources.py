@@ -26,12 +26,14 @@ SWITCHED_ON_BY = {
     "admin_sessions": _GRANTED,
     "admin_users": _GRANTED,
     "admin_audit_log": _GRANTED,
+    "litellm_failures": 'export LiteLLM\'s "LiteLLM_SpendLogs", or grant it (docs/alerts.md)',
 }
 _CLOCKS = {
     ACCESS_LOG: "happened_at",
     "admin_sessions": "created_at",
     "admin_users": "created_at",
     "admin_audit_log": "created_at",
+    "litellm_failures": "happened_at",
 }
 
 

@@ -19,7 +19,8 @@ from typing import IO, TYPE_CHECKING, Literal
 
 from flows.errors import LandError
 from flows.redaction import shown
-from flows.source_schema import ADMIN_TABLES, TABLES, Table
+from flows.source_reading import DuckDBReading
+from flows.source_schema import SIDE_TABLES, TABLES, Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -59,7 +60,7 @@ class SourceFile:
 
     @property
     def label(self) -> str:
-        return f"{self.table.name}: {self.path}"
+        return f"{self.table.source}: {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,27 @@ class Layout:
     # Columns in the file, landed or not.
     width: int
 
+    def landed(self, table: Table) -> dict[str, SourceColumn]:
+        """Where each landed column is found, or what it is made of."""
+        if table.made_of is None:
+            return self.columns
+        made = {}
+        for column in table.columns:
+            assert column.made_of is not None
+            expression = column.made_of(self._reading)
+            # one that is taken as it is keeps its type
+            kept = [held for held in self.columns.values() if held.expression == expression]
+            made[column.name] = SourceColumn(expression, kept[0].sql_type if kept else "VARCHAR")
+        return made
+
+    def only(self, table: Table) -> str | None:
+        """Of the file's rows those that are read; None: all."""
+        return None if table.only is None else table.only(self._reading)
+
+    @property
+    def _reading(self) -> DuckDBReading:
+        return DuckDBReading({name: (held.expression, held.sql_type) for name, held in self.columns.items()})
+
 
 # --- finding -----------------------------------------------------------------------------------------------
 
@@ -77,7 +99,7 @@ class Layout:
 def find_files(source: Path) -> dict[str, tuple[SourceFile, ...]]:
     """The files of every table of the allow-list; a missing required table is an error that names all."""
     _require_folder(source)
-    found = {table.name: _files_of(table, source) for table in (*TABLES, *ADMIN_TABLES)}
+    found = {table.name: _files_of(table, source) for table in (*TABLES, *SIDE_TABLES)}
     missing = [table.name for table in TABLES if table.required and not found[table.name]]
     if len(missing) == sum(table.required for table in TABLES):
         raise LandError(
@@ -108,11 +130,11 @@ def _require_folder(source: Path) -> None:
 
 
 def _files_of(table: Table, source: Path) -> tuple[SourceFile, ...]:
-    forms = [source / f"{table.name}.{suffix}" for suffix in FORMATS]
-    forms = [path for path in (*forms, source / table.name) if path.exists()]
+    forms = [source / f"{table.source}.{suffix}" for suffix in FORMATS]
+    forms = [path for path in (*forms, source / table.source) if path.exists()]
     if len(forms) > 1:
         raise LandError(
-            f"{table.name} is there {len(forms)} times: {' and '.join(str(path) for path in forms)}. "
+            f"{table.source} is there {len(forms)} times: {' and '.join(str(path) for path in forms)}. "
             "Which is meant cannot be known: keep one and move the others away."
         )
     if not forms:
@@ -126,13 +148,13 @@ def _parts_of(table: Table, folder: Path) -> list[Path]:
     inner = [path for path in parts if path.is_dir()]
     if inner:
         raise LandError(
-            f"{table.name}: the folder {folder} holds a folder of its own, {inner[0].name}. "
+            f"{table.source}: the folder {folder} holds a folder of its own, {inner[0].name}. "
             "Put the table's files directly into it: files further down are not read."
         )
     files = [path for path in parts if _format(path) is not None]
     if not files:
         raise LandError(
-            f"{table.name}: the folder {folder} holds no .csv, .csv.gz or .parquet file. "
+            f"{table.source}: the folder {folder} holds no .csv, .csv.gz or .parquet file. "
             "Export the table into it; a table without rows is a file with a header only."
         )
     return files
@@ -146,7 +168,7 @@ def _file(table: Table, path: Path) -> SourceFile:
     form = _format(path)
     if form is None or not path.is_file():
         raise LandError(
-            f"{table.name}: {path} is not a file of a known form. Give a .csv, .csv.gz or .parquet."
+            f"{table.source}: {path} is not a file of a known form. Give a .csv, .csv.gz or .parquet."
         )
     return SourceFile(table, path, form, path.stat().st_size)
 
@@ -173,7 +195,7 @@ def layouts(files: Sequence[SourceFile]) -> dict[Path, Layout]:
 
 
 def _missing_columns(file: SourceFile, layout: Layout) -> str | None:
-    missing = [c.name for c in file.table.columns if c.required and c.name not in layout.columns]
+    missing = [c.name for c in file.table.source_columns if c.required and c.name not in layout.columns]
     if not missing:
         return None
     hint = "" if layout.columns else " None of the table's columns is there: is the header line missing?"
@@ -182,7 +204,7 @@ def _missing_columns(file: SourceFile, layout: Layout) -> str | None:
 
 def _csv_layout(file: SourceFile) -> Layout:
     names = _header(file)
-    wanted = {column.name for column in file.table.columns}
+    wanted = {column.name for column in file.table.source_columns}
     if not wanted.isdisjoint(names):
         # Else it is no header at all, which is said with the missing columns.
         _require_each_once(file, names)
@@ -235,7 +257,7 @@ def _parquet_layout(connection: "DuckDBPyConnection", file: SourceFile) -> Layou
         described = connection.execute(f"describe select * from {parquet_reader(file.path)}").fetchall()
     except duckdb.Error:
         raise LandError(f"{file.label} is not a whole Parquet file. {_AGAIN}") from None
-    wanted = {column.name for column in file.table.columns}
+    wanted = {column.name for column in file.table.source_columns}
     columns = {
         name: SourceColumn(f'"{name}"', str(sql_type)) for name, sql_type, *_ in described if name in wanted
     }
@@ -246,9 +268,13 @@ def _parquet_layout(connection: "DuckDBPyConnection", file: SourceFile) -> Layou
 
 
 def reader(file: SourceFile, layout: Layout) -> str:
-    """The DuckDB table function that reads the file, with nothing left to guess."""
-    if file.format == "parquet":
-        return parquet_reader(file.path)
+    """The DuckDB relation of the file's rows that are read, with nothing left to guess."""
+    rows = parquet_reader(file.path) if file.format == "parquet" else _csv_reader(file, layout)
+    only = layout.only(file.table)
+    return rows if only is None else f"(select * from {rows} where {only})"
+
+
+def _csv_reader(file: SourceFile, layout: Layout) -> str:
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(layout.width))
     compression = "gzip" if file.format == "csv.gz" else "none"
     return (

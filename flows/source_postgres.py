@@ -156,11 +156,20 @@ class PostgresSource:
             query = source_postgres_sql.copy_days(self.layout, found, wanted, minutes)
             self._copy(connection, found, query, advance)
 
-    def copy_whole(self, connection: "DuckDBPyConnection", table: Table, advance: Advance) -> None:
-        """Add every row of the table to `staged`; none for a table that the platform lacks."""
+    def copy_whole(
+        self,
+        connection: "DuckDBPyConnection",
+        table: Table,
+        advance: Advance,
+        since: datetime | None = None,
+    ) -> None:
+        """Add every row of the table to `staged`; none for a table that the platform lacks.
+
+        `since` (naive UTC): of a table that is landed by its clock only those rows.
+        """
         if self.has_table(table):
             found = self.layout.tables[table.name]
-            self._copy(connection, found, source_postgres_sql.copy_whole(found), advance)
+            self._copy(connection, found, source_postgres_sql.copy_whole(found, since), advance)
 
     # --- rows ----------------------------------------------------------------------------------------------
 
@@ -169,9 +178,7 @@ class PostgresSource:
     ) -> None:
         names = [column.name for column in found.landed]
         columns = {
-            column.name: SourceColumn(
-                f'"{column.name}"', "VARCHAR", found.columns[column.name].prints(column.kind)
-            )
+            column.name: SourceColumn(f'"{column.name}"', "VARCHAR", found.prints(column))
             for column in found.landed
         }
         rows = landing_sql.typed_rows(found.table, columns, _BATCH)
@@ -310,7 +317,9 @@ def open_postgres_source(
         with _explained(label, "opening"), _deadline(connection, statement_timeout):
             connection.execute(_session(statement_timeout, lock_timeout))
             layout = read_layout(connection)
-            connection.execute(source_postgres_sql.touch(layout.tables))
+            connection.execute(
+                source_postgres_sql.touch(found.table.source for found in layout.tables.values())
+            )
         yield PostgresSource(connection, label, layout, statement_timeout)
     finally:
         connection.close()

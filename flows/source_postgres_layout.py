@@ -11,7 +11,8 @@ from psycopg import sql
 
 from flows.errors import LandError
 from flows.redaction import shown
-from flows.source_schema import ADMIN_TABLES, TABLES, Column, Kind, Table
+from flows.source_reading import PostgresReading
+from flows.source_schema import SIDE_TABLES, TABLES, Column, Kind, Table
 
 if TYPE_CHECKING:
     import psycopg
@@ -29,6 +30,7 @@ READABLE: dict[Kind, frozenset[str]] = {
     "decimal": _NUMBERS | {"float4", "float8"},
     "boolean": frozenset({"bool"}),
     "timestamp": frozenset({"timestamp", "timestamptz", "date"}),
+    "json": frozenset({"json", "jsonb"}),
 }
 
 # Columns of the platform that are left out on purpose: no news.
@@ -78,9 +80,23 @@ class FoundTable:
     columns: dict[str, FoundColumn]
 
     @property
-    def landed(self) -> tuple[Column, ...]:
+    def read(self) -> tuple[Column, ...]:
         """The columns of the allow-list that are there."""
-        return tuple(column for column in self.table.columns if column.name in self.columns)
+        return tuple(column for column in self.table.source_columns if column.name in self.columns)
+
+    @property
+    def landed(self) -> tuple[Column, ...]:
+        """The columns that are there, or are made of those that are."""
+        return self.read if self.table.made_of is None else self.table.columns
+
+    @property
+    def reading(self) -> PostgresReading:
+        """How the columns are written that others are made of."""
+        return PostgresReading({column.name: self.columns[column.name].type_name for column in self.read})
+
+    def prints(self, column: Column) -> bool:
+        """Whether a landed column's text is a number that its type has printed."""
+        return column.name in self.columns and self.columns[column.name].prints(column.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +113,7 @@ class PlatformLayout:
 def read_layout(connection: "psycopg.Connection[Any]") -> PlatformLayout:
     """The platform's layout; LandError, naming all of it, for what cannot be read or may not be."""
     found = _found_tables(connection)
-    notes = [note for table in ADMIN_TABLES if (note := _unread(connection, found, table))]
+    notes = [note for table in SIDE_TABLES if (note := _unread(connection, found, table))]
     problems = [*_missing_tables(found), *(problem for table in found.values() for problem in _drift(table))]
     if problems:
         raise LandError(
@@ -136,7 +152,7 @@ def _found_tables(connection: "psycopg.Connection[Any]") -> dict[str, FoundTable
             and a.attnum > 0 and not a.attisdropped
         order by c.relname, a.attnum
         """,
-        [SCHEMA, [table.name for table in (*TABLES, *ADMIN_TABLES)]],
+        [SCHEMA, [table.source for table in (*TABLES, *SIDE_TABLES)]],
     ).fetchall()
     columns: dict[str, dict[str, FoundColumn]] = {}
     for relation, name, declared, type_name, labels, is_granted in rows:
@@ -144,26 +160,26 @@ def _found_tables(connection: "psycopg.Connection[Any]") -> dict[str, FoundTable
             name, declared, type_name, tuple(labels), is_granted
         )
     return {
-        table.name: FoundTable(table, columns[table.name])
-        for table in (*TABLES, *ADMIN_TABLES)
-        if table.name in columns
+        table.name: FoundTable(table, columns[table.source])
+        for table in (*TABLES, *SIDE_TABLES)
+        if table.source in columns
     }
 
 
 def _unread(connection: "psycopg.Connection[Any]", found: dict[str, FoundTable], table: Table) -> str | None:
-    """Leave out an admin table that may not be read or is not as it was: alerts do without it."""
+    """Leave out a table of alerts alone that may not be read or is not as it was: alerts do without it."""
     held = found.get(table.name)
     if held is None:
         return None
     if drift := list(_drift(held)):
         del found[table.name]
-        return f"{drift[0]}: {table.name} is not landed, and the alerts do without it."
-    refused = [column.name for column in held.landed if not held.columns[column.name].is_granted]
+        return f"{drift[0]}: {table.source} is not landed, and the alerts do without it."
+    refused = [column.name for column in held.read if not held.columns[column.name].is_granted]
     if refused:
         del found[table.name]
         return (
-            f"{table.name} may not be read, and the alerts do without it. To land it run on the platform's "
-            f"database: {_grant(connection, table.name, [column.name for column in held.landed])}"
+            f"{table.source} may not be read, and the alerts do without it. To land it run on the platform's "
+            f"database: {_grant(connection, table.source, [column.name for column in held.read])}"
         )
     return None
 
@@ -171,7 +187,13 @@ def _unread(connection: "psycopg.Connection[Any]", found: dict[str, FoundTable],
 def _grant(connection: "psycopg.Connection[Any]", table: str, columns: list[str]) -> str:
     (role,) = connection.execute("select current_user").fetchone() or ("",)
     grantee = sql.Identifier(role).as_string(connection)
-    return f"GRANT SELECT ({', '.join(columns)}) ON {SCHEMA}.{table} TO {grantee};"
+    names = ", ".join(_written(column) for column in columns)
+    return f"GRANT SELECT ({names}) ON {SCHEMA}.{_written(table)} TO {grantee};"
+
+
+def _written(name: str) -> str:
+    """A name as PostgreSQL reads it back: LiteLLM's hold capitals."""
+    return name if name == name.lower() else f'"{name}"'
 
 
 def _missing_tables(found: dict[str, FoundTable]) -> Iterable[str]:
@@ -185,14 +207,14 @@ def _missing_tables(found: dict[str, FoundTable]) -> Iterable[str]:
 
 
 def _drift(found: FoundTable) -> Iterable[str]:
-    name = found.table.name
-    missing = [column for column in found.table.columns if column.name not in found.columns]
+    name = found.table.source
+    missing = [column for column in found.table.source_columns if column.name not in found.columns]
     lost = [column.name for column in missing if column.required]
     if lost:
         new = _unknown(found)
         instead = f" (new there: {', '.join(shown(c.name, 63) for c in new)})" if new else ""
         yield from (f"{name}.{column} is missing: dropped or renamed{instead}" for column in lost)
-    for column in found.landed:
+    for column in found.read:
         held = found.columns[column.name]
         if not held.reads_as(column.kind):
             yield (
@@ -207,15 +229,21 @@ _WANTED: dict[Kind, str] = {
     "decimal": "a number",
     "boolean": "true or false",
     "timestamp": "a timestamp",
+    "json": "JSON",
 }
 
 
 def _unknown(found: FoundTable) -> list[FoundColumn]:
-    known = {column.name for column in found.table.columns} | LEFT_OUT.get(found.table.name, frozenset())
+    known = {column.name for column in found.table.source_columns} | LEFT_OUT.get(
+        found.table.name, frozenset()
+    )
     return [column for column in found.columns.values() if column.name not in known]
 
 
 def _news(found: FoundTable) -> Iterable[str]:
+    if found.table.made_of is not None:
+        # LiteLLM's tables grow with every release of it
+        return
     for column in _unknown(found):
         yield (
             f"{found.table.name} has a column that LLM Almanac does not know, {shown(column.name, 63)} "
@@ -232,9 +260,9 @@ def _require_grants(connection: "psycopg.Connection[Any]", found: dict[str, Foun
     if not (may_use and may_use[0]):
         grants.append(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {grantee};")
     for table in found.values():
-        refused = [column.name for column in table.landed if not table.columns[column.name].is_granted]
+        refused = [column.name for column in table.read if not table.columns[column.name].is_granted]
         if refused:
-            grants.append(f"GRANT SELECT ({', '.join(refused)}) ON {SCHEMA}.{table.table.name} TO {grantee};")
+            grants.append(_grant(connection, table.table.source, refused))
     if grants:
         raise LandError(
             f"The role {grantee} may not read all that is landed. Nothing was landed. "

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from flows.redaction import KEPT_CHARACTERS, RULES
 from flows.source_postgres_layout import SCHEMA, FoundTable, PlatformLayout
-from flows.source_schema import JOB_COST_SUMMARIES, JOBS, NO_DAY, OPEN_STATUSES
+from flows.source_schema import JOB_COST_SUMMARIES, JOBS, NO_DAY, OPEN_STATUSES, Column
 
 # [since, until) in days; None is without end.
 Days = tuple[date | None, date | None]
@@ -117,11 +117,18 @@ def copy_days(
     return _copy(found, rows)
 
 
-def copy_whole(found: FoundTable) -> sql.Composed:
-    """COPY of every row."""
-    return _copy(
-        found, sql.SQL("select {} from {} as t").format(_columns(found), _relation(found.table.name))
+def copy_whole(found: FoundTable, since: datetime | None = None) -> sql.Composed:
+    """COPY of every row that is read, with `since` (naive UTC) of those whose clock says it or later."""
+    conditions: list[sql.Composable] = [sql.SQL("true")]
+    if found.table.only is not None:
+        conditions.append(_own_sql(found.table.only(found.reading)))
+    if since is not None:
+        clock = _column(found, found.table.column(found.table.created_by))
+        conditions.append(sql.SQL("{} >= {}").format(clock, sql.Literal(since)))
+    query = sql.SQL("select {} from {} as t where {}").format(
+        _columns(found), _relation(found.table.source), sql.SQL(" and ").join(conditions)
     )
+    return _copy(found, query)
 
 
 def touch(names: Iterable[str]) -> sql.Composed:
@@ -202,7 +209,24 @@ def _start(day: date) -> datetime:
 
 
 def _columns(found: FoundTable) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier("t", column.name) for column in found.landed)
+    named = [
+        _column(found, column)
+        if column.made_of is None
+        else sql.SQL("{} as {}").format(_column(found, column), sql.Identifier(column.name))
+        for column in found.landed
+    ]
+    return sql.SQL(", ").join(named)
+
+
+def _column(found: FoundTable, column: Column) -> sql.Composable:
+    if column.made_of is None:
+        return sql.Identifier("t", column.name)
+    return _own_sql(column.made_of(found.reading))
+
+
+def _own_sql(text: str) -> sql.Composable:
+    """SQL of the allow-list (flows/source_schema.py): put together of our own words alone."""
+    return sql.SQL(text)
 
 
 def _relation(name: str) -> sql.Identifier:

@@ -5,11 +5,15 @@ platform's secrets and message bodies (architecture section 7) are kept out by n
 Facts about each column: `spec/source-system.md` section 1.3.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-Kind = Literal["text", "integer", "decimal", "boolean", "timestamp"]
+from flows import litellm_spend_logs as litellm
+from flows.source_reading import Reading
+
+Kind = Literal["text", "integer", "decimal", "boolean", "timestamp", "json"]
 
 SQL_TYPES: dict[Kind, str] = {
     "text": "varchar",
@@ -17,6 +21,8 @@ SQL_TYPES: dict[Kind, str] = {
     "decimal": "decimal(28, 8)",
     "boolean": "boolean",
     "timestamp": "timestamp",
+    # read for what is made of it, and never landed
+    "json": "json",
 }
 
 
@@ -32,6 +38,8 @@ class Column:
     when_absent: str = "null"
     # Free text that may hold a secret.
     redacted: bool = False
+    # What it is made of, in the source's own SQL; None: the column of the same name.
+    made_of: Callable[[Reading], str] | None = None
 
     @property
     def sql_type(self) -> str:
@@ -52,6 +60,22 @@ class Table:
     required: bool = True
     # True: decimals that no decimal can hold (NaN, infinity, 21 integer digits) are named beside the row.
     names_unusable: bool = False
+    # The source's own name of it, where that is another.
+    source_name: str | None = None
+    # The source's columns that its own are made of; None: these are they.
+    made_of: tuple[Column, ...] | None = None
+    # Of its rows at the source those that are read; None: all.
+    only: Callable[[Reading], str] | None = None
+
+    @property
+    def source(self) -> str:
+        """The name of the table, or of its files, at the source."""
+        return self.source_name or self.name
+
+    @property
+    def source_columns(self) -> tuple[Column, ...]:
+        """What is read of the source, and nothing else is."""
+        return self.columns if self.made_of is None else self.made_of
 
     @property
     def key(self) -> str:
@@ -252,8 +276,45 @@ ADMIN_AUDIT_LOG = Table(
     required=False,
 )
 
-# No number is made of these, only alerts. What the platform purges of them is kept (flows/land_admin.py).
+# Only alerts read these. What the platform purges of them is kept (flows/land_side_tables.py).
 ADMIN_TABLES = (ADMIN_USERS, ADMIN_SESSIONS, ADMIN_AUDIT_LOG)
+
+LITELLM_FAILURES = Table(
+    name="litellm_failures",
+    columns=(
+        Column("request_id", "text", not_null=True, made_of=lambda row: row.column("request_id")),
+        Column("happened_at", "timestamp", not_null=True, made_of=lambda row: row.column("startTime")),
+        Column("client", "text", made_of=litellm.client),
+        Column("key_id", "text", made_of=litellm.key_id),
+        Column("team_id", "text", made_of=litellm.team_id),
+        Column("model_group", "text", redacted=True, made_of=litellm.model_group),
+        Column("error_code", "text", made_of=litellm.error("error_code")),
+        Column("error_class", "text", made_of=litellm.error("error_class")),
+        Column("error_category", "text", made_of=litellm.error("category")),
+        Column("rate_limit_type", "text", made_of=litellm.error("rate_limit_type")),
+        Column("provider", "text", made_of=litellm.error("llm_provider")),
+        Column("error_text", "text", redacted=True, made_of=litellm.error("error_message")),
+    ),
+    latest_by=("happened_at",),
+    created_by="happened_at",
+    required=False,
+    source_name="LiteLLM_SpendLogs",
+    made_of=(
+        *_text("request_id", not_null=True),
+        *_times("startTime", not_null=True),
+        Column("metadata", "json"),
+        # Since 2025-05-08; before that it stood in metadata.
+        _optional("status", "text"),
+        _optional("team_id", "text"),
+        _optional("model_group", "text"),
+        _optional("model", "text"),
+        _optional("requester_ip_address", "text"),
+    ),
+    only=litellm.is_failure,
+)
+
+# What alerts alone read, each where the source has it.
+SIDE_TABLES = (*ADMIN_TABLES, LITELLM_FAILURES)
 
 TABLES: tuple[Table, ...] = (
     JOBS,

@@ -1,57 +1,85 @@
 {#-
     The measured scopes of a rule on security, in the columns that alert_candidates_of reads, from a relation with
-    source_name (platform, access_log, admin_sessions), scope_kind, scope_id, scope_name, organization_id, measure,
-    observed_value, volume, is_supported, unknown_reason and its own thresholds; of several measures of a scope the
-    worst. With a row of the platform that says so when `source_name` is absent.
+    source_name, scope_kind, scope_id, scope_name, organization_id, measure, observed_value, volume, is_supported,
+    unknown_reason and its own thresholds; of several measures of a scope the worst. A scope is clear only as far as
+    each of `source_names` reaches, whichever it was measured by: the one that saw it refused may be the one that is
+    away. With a row of the platform that says what is missing when none of them can be asked, or one that could be.
 -#}
-{%- macro security_measured(relation, source_name) -%}
+{%- macro security_measured(relation, source_names) -%}
 {%- set text = dbt.type_string() -%}
+{%- set names = "'" ~ source_names | join("', '") ~ "'" -%}
 ranked as (
+
+    select
+        *,
+        case
+            when unknown_reason is null and is_supported and observed_value >= own_threshold then 0
+            when unknown_reason is null and observed_value >= own_clear_threshold then 1
+            when unknown_reason is null then 2
+            else 3
+        end as standing
+
+    from {{ relation }}
+
+),
+
+placed as (
 
     select
         *,
         row_number() over (
             partition by scope_kind, scope_id
-            order by
-                case
-                    when unknown_reason is null and is_supported and observed_value >= own_threshold then 0
-                    when unknown_reason is null and observed_value >= own_clear_threshold then 1
-                    when unknown_reason is null then 2
-                    else 3
-                end,
-                observed_value desc nulls last,
-                measure
+            order by standing, observed_value desc nulls last, measure, source_name
         ) as place
 
-    from {{ relation }}
+    from ranked
+
+),
+
+missing as (
+
+    select
+        min(evaluated_at) as evaluated_at,
+        min(data_as_of) as data_as_of,
+        min(clear_until) as clear_until,
+        count(case when unknown_reason is null then 1 end) as usable_count,
+        count(case when unknown_reason is not null and clear_until is not null then 1 end) as lost_count,
+        {{ dbt.listagg("unknown_reason", "'; '", "order by source_name") }} as all_reasons,
+        {{ dbt.listagg("case when clear_until is not null then unknown_reason end", "'; '", "order by source_name") }} as lost_reasons
+
+    from {{ ref('int_alert_security_sources') }}
+    where source_name in ({{ names }})
 
 ),
 
 measured as (
 
     select
-        ranked.scope_kind,
-        ranked.scope_id,
-        ranked.scope_name,
-        ranked.organization_id,
-        ranked.measure,
-        ranked.observed_value,
+        placed.scope_kind,
+        placed.scope_id,
+        placed.scope_name,
+        placed.organization_id,
+        placed.measure,
+        placed.observed_value,
         cast(null as numeric(28, 8)) as baseline_value,
-        cast(ranked.volume as bigint) as volume,
+        cast(placed.volume as bigint) as volume,
         sources.evaluated_at - {{ var('alert_security_hours') }} * interval '1 hour' as window_start,
         sources.evaluated_at as window_end,
-        sources.data_as_of,
-        ranked.unknown_reason,
+        case
+            when placed.standing = 2 then least(sources.data_as_of, coalesce(missing.clear_until, sources.data_as_of))
+            else sources.data_as_of
+        end as data_as_of,
+        placed.unknown_reason,
         cast(null as {{ text }}) as severity,
-        ranked.is_supported,
-        ranked.own_threshold,
-        ranked.own_clear_threshold
+        placed.is_supported,
+        placed.own_threshold,
+        placed.own_clear_threshold
 
-    from ranked
-
+    from placed
     inner join {{ ref('int_alert_security_sources') }} as sources
-        on ranked.source_name = sources.source_name
-    where ranked.place = 1
+        on placed.source_name = sources.source_name
+    cross join missing
+    where placed.place = 1
 
     union all
 
@@ -67,14 +95,14 @@ measured as (
         cast(null as timestamp) as window_start,
         evaluated_at as window_end,
         data_as_of,
-        unknown_reason,
+        case when usable_count = 0 then all_reasons else lost_reasons end as unknown_reason,
         cast(null as {{ text }}) as severity,
         false as is_supported,
         1 as own_threshold,
         1 as own_clear_threshold
 
-    from {{ ref('int_alert_security_sources') }}
-    where source_name = '{{ source_name }}' and unknown_reason is not null
+    from missing
+    where usable_count = 0 or lost_count > 0
 
 )
 {%- endmacro -%}

@@ -1,6 +1,6 @@
 {#-
     Grain: one row per key and team that was refused for asking too often (429) in the last days, one per team that is not
-    deleted, and one for the platform where there is no access log.
+    deleted, and one for the platform where a source is missing.
 -#}
 {%- set no_text = "cast(null as " ~ dbt.type_string() ~ ")" -%}
 with
@@ -42,26 +42,13 @@ found as (
 
     union all
 
-    select
-        'access_log' as source_name,
-        scope_kind,
-        scope_id,
-        {{ no_text }} as scope_name,
-        organization_id,
-        'refused requests (429) within ten minutes' as measure,
-        worst_count as observed_value,
-        day_count as volume,
-        true as is_supported,
-        {{ no_text }} as unknown_reason,
-        {{ var('alert_limited_requests') }} as own_threshold,
-        {{ var('alert_limited_requests_clears') }} as own_clear_threshold
-
-    from {{ ref('int_alert_refusals') }}
-    where status = 429 and scope_kind in ('key', 'team')
+    {{ refusals_measured(
+        429, ['key', 'team'], 'refused requests (429){place} within ten minutes', 'worst_count', 'alert_limited_requests',
+    ) }}
 
 ),
 
-{{ security_measured('found', 'access_log') }}
+{{ security_measured('found', refusal_sources()) }}
 
 {{ alert_candidates_of(
     'measured',
@@ -76,5 +63,8 @@ found as (
     ~ " and calls.created_at >= $window_start and calls.created_at < $window_end group by calls.model_group_used "
     ~ "union all select coalesce(path, 'no path'), count(*), min(happened_at), max(happened_at) from raw.access_log "
     ~ "where status = 429 and $scope_id in (key_id, team_id) and happened_at >= $window_start "
-    ~ "and happened_at < $window_end group by coalesce(path, 'no path')) as refused order by times desc, what limit 5",
+    ~ "and happened_at < $window_end group by coalesce(path, 'no path') "
+    ~ "union all select 'LiteLLM: model ' || coalesce(model_group, 'not said'), count(*), min(happened_at), max(happened_at) from "
+    ~ litellm_refusals_of_scope() ~ " where failure_class = 'rate_limit' group by coalesce(model_group, 'not said')) as refused "
+    ~ "order by times desc, what limit 5",
 ) }}

@@ -70,7 +70,7 @@ found as (
 
 ),
 
-{{ security_measured('found', 'admin_sessions') }}
+{{ security_measured('found', ['admin_sessions']) }}
 
 {{ alert_candidates_of(
     'measured',

@@ -1,6 +1,6 @@
 {#-
     Grain: one row per client and team that was refused what it may not do in the last days, one per team that is not
-    deleted, and one for the platform where there is no access log.
+    deleted, and one for the platform where a source is missing.
 -#}
 {%- set no_text = "cast(null as " ~ dbt.type_string() ~ ")" -%}
 with
@@ -49,26 +49,20 @@ found as (
 
     union all
 
-    select
-        'access_log' as source_name,
-        scope_kind,
-        scope_id,
-        {{ no_text }} as scope_name,
-        organization_id,
-        'forbidden requests (403) in a day' as measure,
-        day_count as observed_value,
-        day_count as volume,
-        true as is_supported,
-        {{ no_text }} as unknown_reason,
-        {{ var('alert_forbidden_requests') }} as own_threshold,
-        {{ var('alert_forbidden_requests_clears') }} as own_clear_threshold
+    {{ refusals_measured(
+        403, ['team'], 'requests{place} that were denied their model in a day', 'denied_count', 'alert_model_denials',
+        sources=['litellm_failures'],
+    ) }}
 
-    from {{ ref('int_alert_refusals') }}
-    where status = 403 and scope_kind in ('client', 'team')
+    union all
+
+    {{ refusals_measured(
+        403, ['client', 'team'], 'forbidden requests (403){place} in a day', 'day_count', 'alert_forbidden_requests',
+    ) }}
 
 ),
 
-{{ security_measured('found', 'access_log') }}
+{{ security_measured('found', refusal_sources()) }}
 
 {{ alert_candidates_of(
     'measured',
@@ -81,6 +75,8 @@ found as (
     ~ "and " ~ is_of_error_class("lower(error_message)", "model_denied", "alerts.error_classes")
     ~ " and created_at >= $window_start and created_at < $window_end group by left(error_message, 200) union all select coalesce(path, 'no path'), "
     ~ "count(*), min(happened_at), max(happened_at) from raw.access_log where status = 403 and $scope_id in (client, team_id) "
-    ~ "and happened_at >= $window_start and happened_at < $window_end group by coalesce(path, 'no path')) as refused "
+    ~ "and happened_at >= $window_start and happened_at < $window_end group by coalesce(path, 'no path') "
+    ~ "union all select 'LiteLLM: model ' || coalesce(model_group, 'not said'), count(*), min(happened_at), max(happened_at) from "
+    ~ litellm_refusals_of_scope() ~ " where failure_class in ('model_denied', 'forbidden') group by coalesce(model_group, 'not said')) as refused "
     ~ "order by times desc, what limit 5",
 ) }}

@@ -26,6 +26,7 @@ from flows.ops_store import alerting, open_ops_store, probing
 from flows.probe_run import probe_once
 from flows.progress import SilentProgress
 from flows.settings import Settings
+from flows.source_schema import LITELLM_FAILURES
 from tests.almanac_command import ALMANAC, environment
 from tests.hostile_servers import answers, server
 from tests.published import ROOT, TAPE, TAPE_AS_OF, Published
@@ -151,6 +152,14 @@ def test_evidence_gives_its_value_back(published: Published) -> None:
             assert again.observed_value == found.observed_value
 
 
+LITELLM_CLASSES = ROOT / "models" / "alerts" / "litellm_failure_classes.csv"
+LITELLM_TABLES = (
+    f"create table alerts.litellm_failure_classes as from read_csv('{LITELLM_CLASSES}')",
+    "create table raw.litellm_failures "
+    f"({', '.join(f'{column.name} {column.sql_type}' for column in LITELLM_FAILURES.columns)})",
+)
+
+
 @pytest.mark.parametrize(
     ("rule", "error_class"),
     [("unauthorized_access", "model_denied"), ("rate_limit_violations", "rate_limit")],
@@ -173,6 +182,7 @@ def test_evidence_shows_every_failure_that_its_rule_counts(
             "(job_id text, model_group_used text, error text, created_at timestamp)",
             "create table raw.access_log "
             "(happened_at timestamp, client text, key_id text, team_id text, path text, status int)",
+            *LITELLM_TABLES,
         ):
             connection.execute(statement)
         for number, pattern in enumerate([*patterns, "timed out"]):
@@ -191,6 +201,62 @@ def test_evidence_shows_every_failure_that_its_rule_counts(
         shown = connection.execute(query, {"scope_id": "t", **window}).fetchall()
     assert len(patterns) > 1
     assert sum(row[1] for row in shown) == len(patterns)
+
+
+@pytest.mark.parametrize(
+    ("rule", "classes"),
+    [
+        ("auth_failures", {"authentication"}),
+        ("unauthorized_access", {"forbidden", "model_denied"}),
+        ("rate_limit_violations", {"rate_limit"}),
+    ],
+)
+def test_evidence_shows_what_litellm_refused_and_no_more(
+    published: Published, rule: str, classes: set[str]
+) -> None:
+    with LITELLM_CLASSES.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with open_rules(published.settings, as_of=TAPE_AS_OF) as rules:
+        # a candidate of any scope has the rule's query
+        query = next(iter(rules.candidates(rule))).evidence_query
+    with duckdb.connect() as connection:
+        for statement in (
+            "create schema raw",
+            "create schema alerts",
+            "create table alerts.error_classes (error_class text, pattern text)",
+            "create table raw.jobs (job_id text, team_id text, error_message text, created_at timestamp)",
+            "create table raw.llm_calls "
+            "(job_id text, model_group_used text, error text, created_at timestamp)",
+            "create table raw.access_log "
+            "(happened_at timestamp, client text, key_id text, team_id text, path text, status int)",
+            *LITELLM_TABLES,
+        ):
+            connection.execute(statement)
+        # of each rule of the seed one failure that it alone decides
+        for row in rows:
+            held = {name: row[pattern].strip("%").replace("%", " has ") for name, pattern in PATTERNS.items()}
+            connection.execute(
+                "insert into raw.litellm_failures (request_id, happened_at, team_id, model_group, "
+                "error_category, rate_limit_type, error_class, provider, error_text, error_code) "
+                "values (?, ?, 't', 'm', ?, ?, ?, ?, ?, ?)",
+                [row["priority"], TAPE_AS_OF, *held.values()],
+            )
+        window = {"window_start": TAPE_AS_OF, "window_end": TAPE_AS_OF + timedelta(days=1)}
+        found = connection.execute(query, {"scope_id": "t", **window})
+        names = [column[0] for column in found.description]
+        counted = names.index("failures" if "failures" in names else "times")
+        shown = sum(row[counted] for row in found.fetchall())
+    assert shown == sum(row["failure_class"] in classes for row in rows) > 1
+
+
+PATTERNS = {
+    "error_category": "category",
+    "rate_limit_type": "limit_type",
+    "error_class": "error_class",
+    "provider": "provider",
+    "error_text": "text",
+    "error_code": "code",
+}
 
 
 def test_a_rules_version_does_not_move_with_the_night(published: Published) -> None:
@@ -488,6 +554,38 @@ def test_a_check_reads_the_access_log_though_the_platforms_files_are_the_same(
     assert "access_log: 20 rows" in listed
     assert "/api/jobs/create" in run(night, "explain", incident[1]).stdout
     assert "0 new lines" in check(45)
+
+
+def test_a_check_reads_what_litellm_refused(night: Settings, source: Path) -> None:
+    exported = source / "LiteLLM_SpendLogs.csv"
+    header = "request_id,startTime,status,team_id,metadata\n"
+    message = "Authentication Error, Invalid proxy server token passed"
+    metadata = {
+        "user_api_key": "sk-" + "guess" * 4,
+        "requester_ip_address": "192.0.2.7",
+        "error_information": {"error_code": "401", "error_message": message},
+    }
+    quoted = json.dumps(metadata).replace('"', '""')
+    failures = [f'{number},2026-11-23 00:15:{number},failure,"","{quoted}"\n' for number in range(10, 30)]
+
+    def check(minutes: int) -> str:
+        at = (TAPE_AS_OF + timedelta(minutes=minutes)).isoformat()
+        checked = run(night, "check", "--source", str(source), "--as-of", at)
+        assert checked.returncode == 0, checked.stderr
+        return run(night, "list").stdout
+
+    assert "litellm_failures: no source" in check(15)
+    exported.write_text(header + "".join(failures[:10]))
+    assert "auth_failures" not in check(20)
+    exported.write_text(header + "".join(failures))
+    listed = check(30)
+    incident = re.search(r"(?m)^(\S+) +error +auth_failures +client 192\.0\.2\.7", listed)
+    assert incident, listed
+    assert "litellm_failures: 20 rows" in listed
+    explained = run(night, "explain", incident[1]).stdout
+    assert "failed authentications at LiteLLM within ten minutes" in explained
+    assert "LiteLLM: 401" in explained
+    assert "guess" not in explained
 
 
 def test_an_incident_is_explained_acknowledged_and_closed(night: Settings) -> None:

@@ -1,6 +1,6 @@
 {#-
-    Grain: one row per status (401, 403, 429) and client, key or team that met it in the days before the moment, as
-    counted. The worst scopes only, and whatever may be firing: at its clear threshold or beyond, or with thresholds
+    Grain: one row per source, status (401, 403, 429) and client, key or team that met it in the days before the
+    moment, as counted. The worst scopes only, and whatever may be firing: at its clear threshold or beyond, or with thresholds
     of its own.
 -#}
 {%- set rules = {401: 'auth_failures', 403: 'unauthorized_access', 429: 'rate_limit_violations'} -%}
@@ -23,12 +23,14 @@ ranked as (
         *,
         case status
             when 401 then worst_count >= {{ var('alert_auth_failures_clears') }}
-            when 403 then day_count >= {{ var('alert_forbidden_requests_clears') }}
+            when 403 then
+                day_count >= {{ var('alert_forbidden_requests_clears') }}
+                or denied_count >= {{ var('alert_model_denials_clears') }}
             else worst_count >= {{ var('alert_limited_requests_clears') }}
         end as may_fire,
         row_number() over (
             partition by status, scope_kind
-            order by worst_count desc, day_count desc, remembered_count desc, scope_id asc
+            order by worst_count desc, day_count desc, remembered_count desc, scope_id asc, source_name asc
         ) as place
 
     from {{ ref('int_alert_refused_scopes') }}

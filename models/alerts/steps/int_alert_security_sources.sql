@@ -1,8 +1,10 @@
 {#-
-    Grain: one row per source of the rules on security: why it cannot be asked (null: it can), and how far it reaches.
+    Grain: one row per source of the rules on security: why it cannot be asked (null: it can), how far it reaches,
+    and up to when its scopes can be clear (null: a source that is not there holds nothing back).
 -#}
 {%- set sources = {
     'access_log': 'the access log of the reverse proxy',
+    'litellm_failures': 'the spend logs of the LiteLLM proxy',
     'admin_sessions': 'the sign-ins of admins (admin_sessions)',
 } -%}
 with
@@ -40,6 +42,17 @@ final as (
                 then 'not read for {{ var("alert_source_stale_hours") }} hours: ' || names.described
         end as unknown_reason,
         least(coalesce(noted.read_as_of, moment.evaluated_at), moment.evaluated_at) as data_as_of,
+        -- one that was taken away is waited for, but not for ever
+        case
+            when
+                noted.read_as_of is not null
+                and (
+                    noted.is_present
+                    or noted.read_as_of
+                    >= moment.evaluated_at - {{ var('alert_security_memory_hours') }} * interval '1 hour'
+                )
+                then least(noted.read_as_of, moment.evaluated_at)
+        end as clear_until,
         moment.evaluated_at
 
     from names
@@ -55,6 +68,7 @@ final as (
         'platform' as source_name,
         cast(null as {{ dbt.type_string() }}) as unknown_reason,
         data_as_of,
+        data_as_of as clear_until,
         evaluated_at
 
     from moment
