@@ -71,7 +71,12 @@ def check(
         report.evaluations.append(evaluate(settings, as_of, (Cadence.check,), occasion=occasion))
         advance(1)
     report.delivered = send_outbox(settings)
-    if report.is_good and (source is None or (report.landed is not None and report.landed.is_landed)):
+    is_applied = not any(one.is_overtaken for one in report.evaluations)
+    if (
+        report.is_good
+        and is_applied
+        and (source is None or (report.landed is not None and report.landed.is_landed))
+    ):
         report.heartbeat = beat(settings)
     return report
 

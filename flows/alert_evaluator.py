@@ -156,12 +156,17 @@ def apply(
 
 
 def _with_unknown_rules(evaluation: Evaluation) -> Iterable[Candidate]:
-    """The candidates, and one per rule for whether it could be asked."""
+    """The candidates, and one per rule for whether it could be asked, and of all that it was asked of."""
     yield from evaluation.candidates
+    lost_sources = {
+        candidate.key.rule: candidate.unknown_reason
+        for candidate in evaluation.candidates
+        if _lost_a_source(candidate)
+    }
     for name, rule in evaluation.book.rules.items():
         if rule.cadence not in evaluation.cadences:
             continue
-        why = evaluation.unknown_rules.get(name)
+        why = evaluation.unknown_rules.get(name) or lost_sources.get(name)
         yield Candidate(
             key=Key(UNKNOWN_RULE.name, "rule", name),
             scope_name=rule.title,
@@ -184,6 +189,12 @@ def _with_unknown_rules(evaluation: Evaluation) -> Iterable[Candidate]:
         )
 
 
+def _lost_a_source(candidate: Candidate) -> bool:
+    """Whether a rule says of the platform that sources are away that it had; one that never was is not."""
+    is_platform = candidate.key.scope_kind == "platform"
+    return is_platform and candidate.verdict is Verdict.unknown and (candidate.volume or 0) > 0
+
+
 @dataclass(slots=True)
 class _Step:
     """One key in the making."""
@@ -200,7 +211,8 @@ class _Step:
 
     @property
     def incident_id(self) -> str | None:
-        return self.memory.incident_id or self.before.incident_id
+        # or that of which people are told late
+        return self.memory.incident_id or self.before.incident_id or self.before.told_incident_id
 
     @property
     def severity(self) -> Severity:
@@ -281,14 +293,19 @@ class _Application:
     def _is_overtaken(self) -> bool:
         table = alerting.evaluations
         names = [str(cadence) for cadence in self._evaluation.cadences]
-        newest = self._connection.scalar(select(func.max(table.c.as_of)).where(table.c.cadence.in_(names)))
+        query = select(func.max(table.c.as_of)).where(table.c.cadence.in_(names))
+        limit = self._now + _LONGEST_AHEAD
+        if self._evaluation.as_of <= limit:
+            # one that was asked as of a far future, by a wrong clock or by hand, is nobody's successor
+            query = query.where(table.c.as_of <= limit)
+        newest = self._connection.scalar(query)
         return newest is not None and newest > self._evaluation.as_of
 
     # --- what is true -------------------------------------------------------------------------------------
 
     def _steps(self) -> list[_Step]:
         memories = {
-            Key(row.rule, row.scope_kind, row.scope_id): alert_states.from_json(row.memory)
+            Key(row.rule, row.scope_kind, row.scope_id): self._believable(alert_states.from_json(row.memory))
             for row in self._connection.execute(select(states))
         }
         self._open = {
@@ -306,6 +323,13 @@ class _Application:
             if key not in self._candidates and self._covers(key.rule):
                 steps.append(self._step(key, None, memory))
         return steps
+
+    def _believable(self, memory: Memory) -> Memory:
+        """Without data of a far future: nothing would be new after it until that came."""
+        limit = max(self._now, self._evaluation.as_of) + _LONGEST_AHEAD
+        if memory.data_as_of is None or memory.data_as_of <= limit:
+            return memory
+        return replace(memory, data_as_of=None)
 
     def _covers(self, rule: str) -> bool:
         known = self._rule(rule)
@@ -411,6 +435,7 @@ class _Application:
                 now=self._now,
                 value=None if value is None else str(value),
                 muted=muter.why(step),
+                is_silence=muter.silence_of(step.key) is not None,
                 is_acknowledged=step.incident_id in acknowledged,
             )
             if step.telling.event:
@@ -422,7 +447,11 @@ class _Application:
             report.notices.append(notice)
             for step in members:
                 in_notice[step.key] = notice.notice_id
-                if step.telling.event in ("opened", "still_firing"):
+                if step.telling.event == "opened" or (
+                    # another one than people know, and not the same after a silence
+                    step.telling.event == "still_firing"
+                    and step.true.told_incident_id != step.memory.incident_id
+                ):
                     step.memory = replace(step.memory, opening_notice_id=notice.notice_id)
         self._write_events(steps, in_notice)
 
@@ -464,9 +493,7 @@ class _Application:
         )
 
     def _member(self, step: _Step) -> Member:
-        row = self._connection.execute(
-            select(incidents).where(incidents.c.incident_id == step.incident_id)
-        ).one()
+        row = self._incident_of(step)
         kept = json.loads(row.evidence)
         evidence, opened = kept["evidence"], kept["candidate"]
         now = step.candidate
@@ -503,6 +530,19 @@ class _Application:
             parameters=evidence["parameters"],
             note=evidence["note"],
         )
+
+    def _incident_of(self, step: _Step) -> Any:
+        query = select(incidents).order_by(incidents.c.opened_at.desc(), incidents.c.opened_as_of.desc())
+        if step.incident_id is not None:
+            query = query.where(incidents.c.incident_id == step.incident_id)
+        else:
+            # remembered by a version that did not know which one people had been told of
+            query = query.where(
+                incidents.c.rule == step.key.rule,
+                incidents.c.scope_kind == step.key.scope_kind,
+                incidents.c.scope_id == step.key.scope_id,
+            )
+        return self._connection.execute(query.limit(1)).one()
 
     # --- rows ---------------------------------------------------------------------------------------------
 
@@ -612,8 +652,8 @@ class _Muter:
         )
         return firing + [key for key in (Key(*row) for row in others) if key not in stepped]
 
-    def why(self, step: _Step) -> str | None:
-        key = step.key
+    def silence_of(self, key: Key) -> str | None:
+        """Whose silence covers it, in words."""
         for silence in self._silences:
             if all(
                 wanted is None or wanted == given
@@ -624,6 +664,12 @@ class _Muter:
                 )
             ):
                 return f"silence {silence.silence_id} of {silence.owner}: {silence.reason}"
+        return None
+
+    def why(self, step: _Step) -> str | None:
+        key = step.key
+        if (silence := self.silence_of(key)) is not None:
+            return silence
         if key.scope_kind == "component" and key.scope_id in self._in_maintenance:
             return "maintenance"
         organization = step.candidate.organization_id if step.candidate else None

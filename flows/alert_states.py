@@ -54,9 +54,12 @@ class Memory:
     reminder_count: int = 0
     # how often it fired or was resolved since the last notice, that one not counted
     untold_changes: int = 0
-    # the notice that opened what people know as firing, and the value that they know, as text
+    # the incident that people know as firing, the notice that opened it for them, and the value, as text
+    told_incident_id: str | None = None
     opening_notice_id: str | None = None
     told_value: str | None = None
+    # somebody asked for silence since the last notice
+    was_silenced: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -186,15 +189,19 @@ def tell(
     now: datetime,
     value: str | None,
     muted: str | None = None,
+    is_silence: bool = False,
     is_acknowledged: bool = False,
 ) -> tuple[Memory, Telling]:
     """What is told at `now`, and the memory of it.
 
     `muted` says why nobody is to be told (a silence, an inhibition, maintenance); it is caught up with when
-    that ends. An acknowledgement ends reminders, nothing else. At most NOTICES_PER_INTERVAL notices leave in
-    one interval of reminders, a first critical one besides.
+    that ends. After a silence (`is_silence`) what people know to fire, and still does, is told once more. An
+    acknowledgement ends that and reminders, nothing else. At most NOTICES_PER_INTERVAL notices leave in one
+    interval of reminders, a first critical one besides.
     """
-    event = _wanted(memory, reminders, now, is_acknowledged)
+    if muted is not None and is_silence and memory.told == "firing":
+        memory = replace(memory, was_silenced=True)
+    event = _wanted(memory, reminders, now, is_acknowledged, is_quiet=muted is not None)
     if event is None:
         return _forgetting(memory, reminders, now), Telling(None)
     if muted is not None:
@@ -215,14 +222,21 @@ def tell(
             told_at=(*_within(memory, _longest(reminders), now), now),
             reminder_count=memory.reminder_count + (event == "reminded") if is_firing else 0,
             untold_changes=0,
+            told_incident_id=memory.incident_id if is_firing else memory.told_incident_id,
             told_value=value,
+            was_silenced=False,
         ),
         Telling(event),
     )
 
 
 def _wanted(
-    memory: Memory, reminders: dict[Severity, Reminders], now: datetime, is_acknowledged: bool
+    memory: Memory,
+    reminders: dict[Severity, Reminders],
+    now: datetime,
+    is_acknowledged: bool,
+    *,
+    is_quiet: bool,
 ) -> Event | None:
     if not memory.is_open:
         return "resolved" if memory.told == "firing" else None
@@ -234,6 +248,8 @@ def _wanted(
         return "opened" if memory.untold_changes <= 1 else "still_firing"
     if memory.told_severity is None or memory.severity.rank > memory.told_severity.rank:
         return "escalated"
+    if memory.was_silenced and not is_acknowledged and not is_quiet:
+        return "still_firing"
     plan = reminders[memory.severity]
     if is_acknowledged or plan.hours is None or memory.reminder_count >= plan.limit or not memory.told_at:
         return None
@@ -261,7 +277,14 @@ def _forgetting(memory: Memory, reminders: dict[Severity, Reminders], now: datet
     if _within(memory, _longest(reminders), now):
         return memory
     return replace(
-        memory, told="nothing", told_at=(), told_severity=None, untold_changes=0, opening_notice_id=None
+        memory,
+        told="nothing",
+        told_at=(),
+        told_severity=None,
+        untold_changes=0,
+        told_incident_id=None,
+        opening_notice_id=None,
+        was_silenced=False,
     )
 
 

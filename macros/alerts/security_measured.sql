@@ -3,7 +3,8 @@
     source_name, scope_kind, scope_id, scope_name, organization_id, measure, observed_value, volume, is_supported,
     unknown_reason and its own thresholds; of several measures of a scope the worst. A scope is clear only as far as
     each of `source_names` reaches, whichever it was measured by: the one that saw it refused may be the one that is
-    away. With a row of the platform that says what is missing when none of them can be asked, or one that could be.
+    away. With a row of the platform that says what is missing when none of them can be asked, or one that could be:
+    its volume is how many could be and cannot any more.
 -#}
 {%- macro security_measured(relation, source_names) -%}
 {%- set text = dbt.type_string() -%}
@@ -91,7 +92,7 @@ measured as (
         'what its source says' as measure,
         cast(null as numeric(28, 8)) as observed_value,
         cast(null as numeric(28, 8)) as baseline_value,
-        cast(null as bigint) as volume,
+        cast(lost_count as bigint) as volume,
         cast(null as timestamp) as window_start,
         evaluated_at as window_end,
         data_as_of,

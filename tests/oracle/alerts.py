@@ -20,7 +20,8 @@ class Seen:
     severity: str
     data_as_of: datetime | None
     now: datetime
-    muted: bool
+    # "": nobody; "silence"; or anything else that explains it
+    muted: str
     acknowledged: bool
 
 
@@ -107,6 +108,7 @@ def told(history: list[Seen], rules: Rules) -> list[tuple[int, str]]:
     last_severity = "warning"
     was_told_before = False
     reminded = 0
+    hushed = False  # a silence was asked for since the last notice, of what people know to fire
     for index, now in enumerate(history):
         current = next(
             (
@@ -119,6 +121,7 @@ def told(history: list[Seen], rules: Rules) -> list[tuple[int, str]]:
         severity = None
         if current is not None:
             severity = [worst for place, worst in current.severities.items() if place <= index][-1]
+        hushed = hushed or (now.muted == "silence" and known is not None)
         event = None
         if current is None:
             event = "resolved" if known is not None else None
@@ -128,6 +131,8 @@ def told(history: list[Seen], rules: Rules) -> list[tuple[int, str]]:
             event = "firing"
         elif RANKS[severity or ""] > RANKS[known]:
             event = "escalated"
+        elif hushed and not now.muted and not now.acknowledged:
+            event = "firing"
         else:
             hours, limit = rules.reminders[severity or ""]
             is_due = hours is not None and now.now - notices[-1][2] >= timedelta(hours=hours)
@@ -145,7 +150,7 @@ def told(history: list[Seen], rules: Rules) -> list[tuple[int, str]]:
         if len(_recent(notices, rules, speaking, now.now)) >= 2 and not is_first_critical:
             continue
         notices.append((index, event, now.now))
-        was_told_before = True
+        was_told_before, hushed = True, False
         if event == "resolved":
             known, reminded = None, 0
         else:

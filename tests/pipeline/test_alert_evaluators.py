@@ -39,6 +39,7 @@ from flows.errors import AlmanacError, UsageError
 from flows.ops_store import OpsStore, alerting, open_ops_store
 from flows.settings import Settings
 from reports.notice import Notice
+from tests.oracle import alerts as model
 from tests.postgres_server import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -219,6 +220,120 @@ def test_a_source_that_is_absent_opens_and_tells_nothing(store: OpsStore) -> Non
             at=hours(number),
         )
         assert (report.opened, report.notices, report.unknown_count) == ([], [], 1)
+
+
+def test_a_source_that_goes_away_is_an_incident_of_its_rule(store: OpsStore) -> None:
+    def away(at: datetime, count: int) -> Candidate:
+        unknown = candidate("auth_failures", "platform", "unknown", at=at, kind="platform")
+        return replace(unknown, volume=count)
+
+    assert events_of(evaluated(store, away(START, 1))) == []
+    report = evaluated(store, away(hours(1), 1), at=hours(1))
+    assert events_of(report) == [("opened", "auth_failures")]
+    assert report.notices[0].members[0].rule == "rule_unknown"
+    report = evaluated(store, away(hours(2), 0), at=hours(2))
+    assert events_of(report) == [("resolved", "auth_failures")]
+
+
+def test_an_evaluation_as_of_a_far_future_stops_nothing(store: OpsStore) -> None:
+    year = START + timedelta(days=365)
+    evaluated(
+        store, candidate("low", "a", "clear", at=year), candidate("low", "b", at=year), at=year, now=START
+    )
+    for number, verdict in enumerate(("breach", "clear"), start=1):
+        at = hours(number)
+        report = evaluated(
+            store, candidate("low", "a", verdict, at=at), candidate("low", "b", verdict, at=at), at=at
+        )
+        assert not report.is_overtaken
+        assert ("opened" if verdict == "breach" else "resolved", "a") in events_of(report)
+        assert (("resolved", "b") in events_of(report)) == (verdict == "clear")
+
+
+def test_an_evaluation_a_little_ahead_overtakes(store: OpsStore) -> None:
+    evaluated(store, at=hours(2), now=START)
+    assert evaluated(store, candidate("low", "a", at=hours(1)), at=hours(1), now=hours(1)).is_overtaken
+
+
+def test_where_every_moment_lies_ahead_of_the_clock_the_newest_counts(store: OpsStore) -> None:
+    evaluated(store, at=hours(100), now=START)
+    assert evaluated(store, at=hours(99), now=START).is_overtaken
+
+
+def test_a_silence_that_ends_is_followed_by_a_word_on_what_still_fires(store: OpsStore) -> None:
+    evaluated(store, candidate("low", "a"))
+    silence(
+        store, rule="low", scope_kind=None, scope_id=None, hours=48, owner="ann", reason="known", now=hours(1)
+    )
+    for number in (2, 20, 40):
+        assert events_of(evaluated(store, candidate("low", "a", at=hours(number)), at=hours(number))) == []
+    assert events_of(evaluated(store, candidate("low", "a", at=hours(50)), at=hours(50))) == [
+        ("still_firing", "a")
+    ]
+    assert events_of(evaluated(store, candidate("low", "a", at=hours(51)), at=hours(51))) == []
+
+
+def test_an_end_that_was_kept_quiet_is_told_later_of_the_incident_that_people_know(store: OpsStore) -> None:
+    first = evaluated(store, candidate("low", "a"))
+    quiet: dict[str, Any] = {"owner": "ann", "reason": "known", "hours": 10, "now": hours(1)}
+    silence(store, rule="low", scope_kind=None, scope_id=None, **quiet)
+    for number, verdict in ((2, "clear"), (3, "breach"), (4, "clear")):
+        at = hours(number)
+        assert events_of(evaluated(store, candidate("low", "a", verdict, at=at), at=at)) == []
+    report = evaluated(store, candidate("low", "a", "clear", at=hours(12)), at=hours(12))
+    assert events_of(report) == [("resolved", "a")]
+    assert report.notices[0].members[0].incident_id == first.opened[0]
+    assert report.notices[0].replies_to == first.notices[0].notice_id
+
+
+def test_after_a_silence_the_end_still_answers_the_first_notice(store: OpsStore) -> None:
+    first = evaluated(store, candidate("low", "a"))
+    quiet: dict[str, Any] = {"owner": "ann", "reason": "known", "hours": 10, "now": hours(1)}
+    silence(store, rule="low", scope_kind=None, scope_id=None, **quiet)
+    for number in (2, 30):
+        report = evaluated(store, candidate("low", "a", at=hours(number)), at=hours(number))
+    assert events_of(report) == [("still_firing", "a")]
+    report = evaluated(store, candidate("low", "a", "clear", at=hours(60)), at=hours(60))
+    assert report.notices[0].replies_to == first.notices[0].notice_id
+
+
+def test_the_store_and_the_model_agree_whatever_the_clock_does(store: OpsStore) -> None:
+    """Histories of one scope each, side by side through the store: values, errors, silences, clock steps."""
+    rules = model.Rules(1, 1, {str(name): (plan.hours, plan.limit) for name, plan in BOOK.reminders.items()})
+    scopes, steps = [f"s{number}" for number in range(60)], 20
+    chance = random.Random(20261130)
+    histories: dict[str, list[model.Seen]] = {scope: [] for scope in scopes}
+    found: dict[str, list[tuple[int, str]]] = {scope: [] for scope in scopes}
+    silenced_until = dict.fromkeys(scopes, START)
+    at, clock = START, START
+    for _ in range(steps):
+        at += timedelta(minutes=chance.choice([15, 60, 60, 300, 1500]))
+        # a clock set back by minutes or hours; or somebody asks as of next year, where nothing is known
+        now = at - timedelta(minutes=chance.choice([0, 0, 0, 10, 180]))
+        is_of_next_year = chance.random() < 0.15
+        clock = clock if now < clock <= now + timedelta(days=1) else now
+        candidates = []
+        for scope in scopes:
+            if chance.random() < 0.06:
+                length = chance.choice([1, 5, 40])
+                silence(
+                    store, rule="low", scope_kind="team", scope_id=scope, hours=length, owner="ann",
+                    reason="test", now=clock,
+                )  # fmt: skip
+                silenced_until[scope] = max(silenced_until[scope], clock + timedelta(hours=length))
+            verdict = chance.choices(["breach", "clear", "holding", "unknown"], (5, 4, 1, 1))[0]
+            verdict = "unknown" if is_of_next_year else verdict
+            muted = "silence" if clock < silenced_until[scope] else ""
+            histories[scope].append(model.Seen(verdict, "warning", at, clock, muted, False))
+            candidates.append(candidate("low", scope, verdict, at=at, org=scope))
+        as_of = at + timedelta(days=365) if is_of_next_year else at
+        report = evaluated(store, *candidates, at=as_of, now=now)
+        assert not report.is_overtaken
+        for event, scope in events_of(report):
+            told_as = "firing" if event in ("opened", "still_firing") else event
+            found[scope].append((len(histories[scope]) - 1, told_as))
+    for scope in scopes:
+        assert found[scope] == model.told(histories[scope], rules), scope
 
 
 def test_a_rule_that_cannot_be_asked_is_an_incident_of_its_own(store: OpsStore) -> None:

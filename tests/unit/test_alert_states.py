@@ -51,8 +51,9 @@ class Key:
             self.memory, observed, self.patience, new_incident_id=f"{self.now}"
         )
         self.memory, telling = tell(
-            self.memory, REMINDERS, now=self.now, value=None, muted=muted, is_acknowledged=is_acknowledged
-        )
+            self.memory, REMINDERS, now=self.now, value=None,
+            muted=muted, is_silence=muted == "silence", is_acknowledged=is_acknowledged,
+        )  # fmt: skip
         self.withheld = telling.withheld
         return telling.event
 
@@ -156,6 +157,29 @@ def test_the_end_of_what_was_told_is_told_when_the_silence_ends() -> None:
     assert key.see("clear") is None
 
 
+@pytest.mark.parametrize("severity", ["info", "warning", "error", "critical"])
+def test_what_people_know_is_told_again_when_a_silence_ends_and_it_still_fires(severity: str) -> None:
+    key = Key()
+    assert key.see("breach", severity) == "opened"
+    assert [key.see("breach", severity, muted="silence", hours=24) for _ in range(10)] == [None] * 10
+    assert [key.see("breach", severity, hours=0.1) for _ in range(3)] == ["still_firing", None, None]
+
+
+@pytest.mark.parametrize("muted", ["maintenance", "another one explains it"])
+def test_nothing_but_a_silence_is_told_again_afterwards(muted: str) -> None:
+    key = Key()
+    key.see("breach")
+    key.see("breach", muted=muted)
+    assert key.see("breach") is None
+
+
+def test_who_looks_after_it_is_not_told_again_after_a_silence() -> None:
+    key = Key()
+    key.see("breach")
+    key.see("breach", muted="silence")
+    assert key.see("breach", is_acknowledged=True) is None
+
+
 @pytest.mark.parametrize(
     ("severity", "hours"), [("info", 24), ("warning", 24), ("error", 12), ("critical", 4)]
 )
@@ -207,6 +231,7 @@ def history_of(chance: random.Random) -> list[model.Seen]:
     """Values, gaps, errors, silences, acknowledgements, the same data again, clocks that stand or jump."""
     now, data = START, START
     muted_for = acknowledged_for = 0
+    muted = ""
     verdicts = chance.choices(
         ["breach", "clear", "holding", "unknown"],
         chance.choice([(5, 5, 1, 1), (2, 8, 2, 1), (9, 2, 1, 1), (1, 1, 1, 1)]),
@@ -218,11 +243,21 @@ def history_of(chance: random.Random) -> list[model.Seen]:
     history = []
     for verdict in verdicts:
         now += timedelta(minutes=chance.choice([0, 15, 60, 60, 300, 1500, 3000]))
-        data += timedelta(minutes=chance.choice([0, 15, 60, 60]))
-        muted_for = chance.randint(1, 6) if chance.random() < 0.08 else max(muted_for - 1, 0)
+        # a source that was set back, or a landing of an older one, brings data that counted already
+        data += timedelta(minutes=chance.choice([-90, 0, 15, 60, 60, 60]))
+        muted_for = max(muted_for - 1, 0)
+        if chance.random() < 0.08:
+            muted_for, muted = chance.randint(1, 6), chance.choice(["silence", "silence", "maintenance"])
         acknowledged_for = chance.randint(1, 8) if chance.random() < 0.05 else max(acknowledged_for - 1, 0)
         history.append(
-            model.Seen(verdict, chance.choice(severities), data, now, muted_for > 0, acknowledged_for > 0)
+            model.Seen(
+                verdict,
+                chance.choice(severities),
+                data,
+                now,
+                muted if muted_for else "",
+                acknowledged_for > 0,
+            )
         )
     return history
 
@@ -245,7 +280,8 @@ def test_the_machine_and_the_model_agree(part: int) -> None:
             resolved += [index] if "resolved" in changes else []
             memory, telling = tell(
                 memory, REMINDERS, now=seen.now, value=None,
-                muted="silence" if seen.muted else None, is_acknowledged=seen.acknowledged,
+                muted=seen.muted or None, is_silence=seen.muted == "silence",
+                is_acknowledged=seen.acknowledged,
             )  # fmt: skip
             if telling.event:
                 told.append(
@@ -260,7 +296,7 @@ def test_the_machine_and_the_model_agree(part: int) -> None:
 
 def test_the_model_would_notice() -> None:
     """A machine that forgot its hysteresis, or a model that says yes to everything, would fail above."""
-    seen = model.Seen("breach", "warning", START, START, False, False)
+    seen = model.Seen("breach", "warning", START, START, "", False)
     rules = model.Rules(1, 1, {"warning": (24, 3)})
     held = replace(seen, verdict="holding", data_as_of=START + timedelta(hours=1))
     assert model.state([seen, held], rules) == "firing"
