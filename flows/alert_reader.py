@@ -65,6 +65,7 @@ class _Engine(Protocol):
         self, query: str, parameters: Mapping[str, Any] | None = None
     ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]: ...
     def view_sql(self, name: str) -> str | None: ...
+    def runnable(self, sql: str) -> str: ...
     def close(self) -> None: ...
 
 
@@ -121,8 +122,7 @@ class RuleReader:
         note = None
         try:
             given = {"scope_id": candidate.key.scope_id, **moments}
-            columns, found = self._engine.ask(candidate.evidence_query, given)
-            rows = tuple(tuple(_as_text(value) for value in row) for row in found[:EVIDENCE_ROWS])
+            columns, rows = self.rows_of(candidate.evidence_query, given)
         except AlmanacError as error:
             note = f"the rows could not be read: {error}"
         return Evidence(
@@ -135,14 +135,26 @@ class RuleReader:
             note=note,
         )
 
+    def rows_of(
+        self, evidence_query: str, given: Mapping[str, Any]
+    ) -> tuple[tuple[str, ...], tuple[tuple[str | None, ...], ...]]:
+        """The columns and rows of a query of evidence, as text for people; AlmanacError when it fails.
+
+        `given`: scope_id, and window_start and window_end (naive UTC).
+        """
+        columns, found = self._engine.ask(evidence_query, given)
+        return columns, tuple(tuple(_as_text(value) for value in row) for row in found[:EVIDENCE_ROWS])
+
     def again(self, evidence_sql: str, key: Key, as_of: datetime) -> Candidate | None:
         """What the SQL of an incident says of its scope now, at the moment it was asked at."""
-        self._engine.set_moment(as_of)
+        self.at(as_of)
+        rule_sql = self._engine.runnable(evidence_sql.rstrip().rstrip(";"))
         query = (
-            f"select {_CANDIDATE_COLUMNS} from ({evidence_sql.rstrip().rstrip(';')}) as rule_rows "
-            "where scope_kind = $scope_kind and scope_id = $scope_id"
+            f"select {_CANDIDATE_COLUMNS} from ({rule_sql}) as rule_rows "
+            "where scope_kind = $wanted_kind and scope_id = $wanted_id"
         )
-        given = {"scope_kind": key.scope_kind, "scope_id": key.scope_id}
+        # other names than those of the queries of evidence, which a rule holds as text
+        given = {"wanted_kind": key.scope_kind, "wanted_id": key.scope_id}
         _, rows = self._engine.ask(query, given)
         return _candidate(rows[0]) if rows else None
 
@@ -219,7 +231,7 @@ class _DuckdbRules:
             self._attach(settings.warehouse_path, "warehouse")
             self._attach(settings.landing_path, "landing")
             self._connection.execute(
-                "set search_path = 'memory.main,warehouse.alerts,warehouse.marts,landing.raw'"
+                "set search_path = 'memory.main,warehouse.alerts,warehouse.marts,warehouse.kept,landing.raw'"
             )
             self._connection.execute("set TimeZone = 'UTC'")
             self._connection.execute("set enable_progress_bar = false")
@@ -267,6 +279,9 @@ class _DuckdbRules:
         if not rows:
             return None
         return re.sub(r"(?s)^CREATE VIEW \S+ (\([^()]*\) )?AS ", "", str(rows[0][0])).rstrip().rstrip(";")
+
+    def runnable(self, sql: str) -> str:
+        return sql
 
     def close(self) -> None:
         self._connection.close()
@@ -323,6 +338,12 @@ class _PostgresRules:
             {"name": name},
         )
         return str(rows[0][0]).rstrip().rstrip(";") if rows else None
+
+    def runnable(self, sql: str) -> str:
+        """With the generation that is published, which the text of a rule leaves out (_timeless)."""
+        _, rows = self.ask("select name from ops.generations where is_published")
+        # what people query has a view of its own outside the generations, the kept tables have none
+        return re.sub(r"\bkept\.", f"gen_{rows[0][0]}_kept.", sql) if rows else sql
 
     def close(self) -> None:
         self._connection.close()

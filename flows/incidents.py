@@ -6,11 +6,12 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, case, func, select
 
-from flows.alert_reader import open_rules
+from flows.alert_reader import RuleReader, open_rules
 from flows.alert_rules import Key, Severity
 from flows.errors import AlmanacError, UsageError
 from flows.ops_store import OpsStore, alerting, open_ops_store
@@ -191,15 +192,46 @@ def explain(settings: Settings, incident_id: str) -> str:
 
 def _again(settings: Settings, row: Any, seen: dict[str, Any], evidence: dict[str, Any]) -> str:
     """What the same SQL, asked as of the same moment, says of the data of now."""
-    as_of = datetime.fromisoformat(evidence["parameters"].get("almanac_as_of") or str(row.opened_as_of))
+    parameters = evidence["parameters"]
+    as_of = datetime.fromisoformat(parameters.get("almanac_as_of") or str(row.opened_as_of))
     if not evidence["sql"]:
         return "this rule has no SQL"
+    key = Key(row.rule, row.scope_kind, row.scope_id)
     try:
         with open_rules(settings, as_of=as_of) as rules:
-            now = rules.again(evidence["sql"], Key(row.rule, row.scope_kind, row.scope_id), as_of)
+            now = rules.again(evidence["sql"], key, as_of)
+            rows = _rows_again(rules, row.scope_id, evidence)
     except AlmanacError as error:
         return f"its SQL cannot be asked now: {error}"
     if now is None:
         return "its SQL does not mention the scope any more"
-    same = str(now.observed_value) == seen["observed_value"]
-    return f"the same SQL as of {as_of} UTC gives {now.observed_value}" + ("" if same else ", another value")
+    if now.unknown_reason is not None:
+        return f"the same SQL as of {as_of} UTC says that it is not known now: {now.unknown_reason}"
+    differing = [
+        f"another {name} ({given})"
+        for name, given in (
+            ("verdict", now.verdict),
+            ("threshold", now.threshold),
+            ("baseline", now.baseline_value),
+        )
+        if given != _as_seen(seen["baseline_value" if name == "baseline" else name], given)
+    ]
+    if str(now.observed_value) != seen["observed_value"]:
+        differing.insert(0, "another value")
+    return ", ".join([f"the same SQL as of {as_of} UTC gives {now.observed_value}", *differing, rows])
+
+
+def _as_seen(kept: Any, like: Any) -> Any:
+    """A value as it was kept, of the type that it is compared with."""
+    return Decimal(kept) if isinstance(like, Decimal) and kept is not None else kept
+
+
+def _rows_again(rules: RuleReader, scope_id: str, evidence: dict[str, Any]) -> str:
+    moments = {
+        name: datetime.fromisoformat(text) if (text := evidence["parameters"].get(name)) else None
+        for name in ("window_start", "window_end")
+    }
+    columns, rows = rules.rows_of(evidence["evidence_query"], {"scope_id": scope_id, **moments})
+    kept = [tuple(row) for row in evidence["rows"]]
+    is_same = (list(columns), list(rows)) == (evidence["columns"], kept)
+    return "and the same rows" if is_same else "and other rows"

@@ -10,7 +10,7 @@
 
     `clear_when`: when it is clear although nothing could be measured, as when nothing is used up.
     `evidence` is a query of up to five rows that contribute most, as text, whose parameters are written
-    $scope_id, $window_start and $window_end.
+    $scope_id, $window_start and $window_end; or one for each measure.
 -#}
 {%- macro alert_candidates_of(measured, rule, fires, threshold, clear_threshold, evidence, clear_when="false") -%}
     {%- set clears = {'>': '<=', '>=': '<', '<=': '>'}[fires] -%}
@@ -50,7 +50,18 @@
         cast(measured.window_start as timestamp) as window_start,
         cast(measured.window_end as timestamp) as window_end,
         cast(measured.data_as_of as timestamp) as data_as_of,
-        cast('{{ evidence | trim | replace("'", "''") }}' as {{ dbt.type_string() }}) as evidence_query
+        {%- if evidence is mapping %}
+        cast(
+            case measured.measure
+                {%- for measure, query in evidence.items() %}
+                when '{{ measure }}' then {{ _as_literal(query) }}
+                {%- endfor %}
+                else {{ _as_literal((evidence.values() | list) | first) }}
+            end as {{ dbt.type_string() }}
+        ) as evidence_query
+        {%- else %}
+        cast({{ _as_literal(evidence) }} as {{ dbt.type_string() }}) as evidence_query
+        {%- endif %}
 
     from (
         select
@@ -70,4 +81,8 @@
 
     inner join {{ ref('alert_rules') }} as rules
         on rules.rule = '{{ rule }}'
+{%- endmacro -%}
+
+{%- macro _as_literal(query) -%}
+'{{ query | trim | replace("'", "''") }}'
 {%- endmacro -%}

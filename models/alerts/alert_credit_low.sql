@@ -77,7 +77,5 @@ measured as (
     fires='<=',
     threshold='own_threshold',
     clear_threshold='own_clear_threshold',
-    evidence="select created_at, transaction_type, credits_signed, credits_after, job_id "
-    ~ "from marts.fct_credit_transactions where team_id = $scope_id and created_at < $window_end "
-    ~ "order by created_at desc, ledger_position desc limit 5",
+    evidence=evidence_of_ledger(),
 ) }}

@@ -52,9 +52,8 @@ measured as (
     fires='>',
     threshold='own_threshold',
     clear_threshold='own_clear_threshold',
-    evidence="select error_class, count(*) as failed_jobs, min(created_at) as first_at, max(created_at) as last_at, "
-    ~ "min(job_id) as example_job_id from marts.fct_jobs where outcome = 'failed' "
-    ~ "and $scope_id in ('platform', organization_id, team_id, job_type) "
-    ~ "and created_at >= $window_start and created_at < $window_end "
-    ~ "group by error_class order by failed_jobs desc, error_class limit 5",
+    evidence={
+        'failed share of finished jobs': evidence_of_failed_jobs(),
+        'failed share of calls': evidence_of_failed_calls(),
+    },
 ) }}

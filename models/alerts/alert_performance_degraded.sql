@@ -62,7 +62,5 @@ measured as (
     fires='>',
     threshold='average_threshold_ms',
     clear_threshold='average_clear_threshold_ms',
-    evidence="select call_id, job_id, team_id, model, latency_ms, created_at from marts.fct_llm_calls "
-    ~ "where model_group = $scope_id and created_at >= $window_start and created_at < $window_end "
-    ~ "and latency_ms is not null order by latency_ms desc, call_id limit 5",
+    evidence=evidence_of_slow_calls(),
 ) }}

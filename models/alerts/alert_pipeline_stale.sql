@@ -81,6 +81,6 @@ measured as (
     threshold=var('alert_pipeline_stale_hours'),
     clear_threshold=var('alert_pipeline_stale_hours'),
     evidence="select period_start_date, job_count, call_count, built_at_as_of from marts.platform_usage_daily "
-    ~ "where $scope_id is not null and period_start_date < cast($window_end as date) + 1 "
+    ~ "where period_start_date < cast($window_end as date) + 1 "
     ~ "order by period_start_date desc limit 5",
 ) }}

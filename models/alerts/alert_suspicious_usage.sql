@@ -78,9 +78,9 @@ found as (
     fires='>=',
     threshold='own_threshold',
     clear_threshold='own_clear_threshold',
-    evidence="select what, happened_at, detail from (select 'sign-in' as what, created_at as happened_at, ip_address as detail "
-    ~ "from raw.admin_sessions where user_id = $scope_id and created_at < $window_end union all "
-    ~ "select 'jobs of type ' || job_type, max(created_at), cast(count(*) as varchar) from raw.jobs where team_id = $scope_id "
-    ~ "and created_at >= $window_start and created_at < $window_end group by job_type) as seen "
-    ~ "order by happened_at desc, what, detail limit 5",
+    evidence={
+        'sign-ins from an address that is new for the admin': evidence_of_sign_ins(),
+        teams['new_call_count'][1]: evidence_of_new_groups(),
+        teams['odd_job_count'][1]: evidence_of_odd_hours(),
+    },
 ) }}

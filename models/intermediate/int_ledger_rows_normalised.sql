@@ -5,17 +5,8 @@ select
     organization_id,
     job_id,
     transaction_type,
-    case
-        when transaction_type in ('subscription_payment', 'one_time_payment') then 'payment'
-        when transaction_type in ('deduction', 'refund', 'allocation', 'adjustment') then transaction_type
-        else 'unknown'
-    end as movement,
-    case
-        when not {{ fits_source_integer('credits_amount') }} then null
-        when transaction_type = 'deduction' then -abs(credits_amount)
-        when transaction_type in ('refund', 'subscription_payment', 'one_time_payment') then abs(credits_amount)
-        when transaction_type in ('allocation', 'adjustment') then credits_amount
-    end as credits_signed,
+    {{ ledger_movement('transaction_type') }} as movement,
+    {{ ledger_credits_signed('transaction_type', 'credits_amount') }} as credits_signed,
     credits_amount,
     -- a row with an impossible balance states none
     case

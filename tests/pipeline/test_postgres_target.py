@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, datetime, timedelta
@@ -336,8 +337,35 @@ def test_the_alerts_are_the_same_at_any_moment(settings: Settings, published: Pu
         assert {one.key: one for one in theirs.candidates} == {one.key: one for one in ours.candidates}
         firing = [one for one in ours.candidates if one.verdict is Verdict.breach]
         assert firing
-        for one in firing:
-            assert there.evidence_of(one).rows == here.evidence_of(one).rows
+        # and one of each measure, whose query is its own
+        of_each_measure = {(one.key.rule, one.measure): one for one in ours.candidates}
+        for one in (*firing, *of_each_measure.values()):
+            found = there.evidence_of(one)
+            assert (found.note, found.rows) == (None, here.evidence_of(one).rows), one.key
+            assert there.again(found.sql, one.key, as_of) == one
+
+
+def test_every_query_of_evidence_is_asked_on_both(settings: Settings, published: Published) -> None:
+    """Also those of measures that no scope of the tape has."""
+    moments = {"window_start": datetime(2026, 10, 29), "window_end": datetime(2026, 10, 31)}
+    with (
+        open_rules(published.settings, as_of=TAPE_AS_OF) as here,
+        open_rules(settings, as_of=TAPE_AS_OF) as there,
+    ):
+        candidates = here.evaluate(Cadence).candidates
+        scopes = {one.key.rule: one.key.scope_id for one in candidates if one.key.scope_kind == "team"}
+        asked = 0
+        for rule in here.book.rules:
+            for query in set(QUERY.findall(here.sql_of(rule))):
+                given = {"scope_id": scopes.get(rule, "platform"), **moments}
+                text = query.replace("''", "'")
+                assert there.rows_of(text, given) == here.rows_of(text, given), (rule, text)
+                asked += 1
+    assert asked >= len(here.book.rules)
+
+
+# a literal of a rule's view that takes parameters
+QUERY = re.compile(r"'(select (?:[^']|'')*\$(?:[^']|'')*)'")
 
 
 def test_status_reads_the_published_views(settings: Settings) -> None:

@@ -24,6 +24,19 @@ teams as (
 
 ),
 
+later_rows as (
+
+    select
+        team_id,
+        {{ ledger_movement('transaction_type') }} as movement,
+        {{ ledger_credits_signed('transaction_type', 'credits_amount') }} as credits_signed
+
+    -- as landed: no mart has what a check between two nights has landed
+    from {{ source('saas', 'credit_transactions') }}
+    where created_at >= {{ evaluated_at() }}
+
+),
+
 later_movements as (
 
     select
@@ -31,8 +44,7 @@ later_movements as (
         sum(credits_signed) as credits_moved,
         sum(case when movement in ('allocation', 'payment') then credits_signed end) as credits_added
 
-    from {{ ref('fct_credit_transactions') }}
-    where created_at >= {{ evaluated_at() }}
+    from later_rows
     group by team_id
 
 ),
