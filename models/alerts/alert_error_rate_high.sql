@@ -5,7 +5,6 @@
     Jobs and calls are looked at; the row is of the one that is worse off. The window is the shortest of a
     day, three days and a week that holds enough of them, so that a small team's failures are seen too.
 -#}
-{%- set fires = "cast(" ~ var('alert_error_rate_fires') ~ " as numeric(28, 8))" -%}
 with
 
 moment as (
@@ -57,4 +56,5 @@ measured as (
     ~ "and $scope_id in ('platform', organization_id, team_id, job_type) "
     ~ "and created_at >= $window_start and created_at < $window_end "
     ~ "group by error_class order by failed_jobs desc, error_class limit 5",
+    takes_overrides=false,
 ) }}

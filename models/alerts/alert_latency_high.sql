@@ -43,7 +43,7 @@ measured as (
         -- it still goes on
         and recent.slow_count_of_day > 0.05 * recent.call_count_of_day as is_supported,
         recent.p95_threshold_ms,
-        greatest({{ var('alert_latency_clears_ms') }}, 1.5 * recent.usual_p95_ms) as p95_clear_threshold_ms
+        recent.p95_clear_threshold_ms
 
     from recent
     cross join moment
@@ -59,4 +59,5 @@ measured as (
     evidence="select call_id, job_id, team_id, model, latency_ms, created_at from marts.fct_llm_calls "
     ~ "where model_group = $scope_id and created_at >= $window_start and created_at < $window_end "
     ~ "and latency_ms is not null order by latency_ms desc, call_id limit 5",
+    takes_overrides=false,
 ) }}

@@ -40,7 +40,8 @@ found as (
                 then 'fewer than {{ var("alert_sign_in_min_history") }} earlier sign-ins'
         end as unknown_reason,
         {{ var('alert_new_sign_ins') }} as own_threshold,
-        {{ var('alert_new_sign_ins') }} as own_clear_threshold
+        {{ var('alert_new_sign_ins') }} as own_clear_threshold,
+        true as takes_override
 
     from {{ ref('int_alert_sign_ins') }}
     {%- for column, (step, measure, volume, is_supported, threshold) in teams.items() %}
@@ -59,7 +60,8 @@ found as (
         true as is_supported,
         {{ no_text }} as unknown_reason,
         {{ var(threshold) }} as own_threshold,
-        {{ var(threshold) }} as own_clear_threshold
+        {{ var(threshold) }} as own_clear_threshold,
+        false as takes_override
 
     from scopes
 
@@ -70,17 +72,18 @@ found as (
 
 ),
 
-{{ security_measured('found', ['admin_sessions']) }}
+{{ security_measured('found', ['admin_sessions'], 'suspicious_usage') }}
 
 {{ alert_candidates_of(
     'measured',
     rule='suspicious_usage',
     fires='>=',
-    threshold='own_threshold',
-    clear_threshold='own_clear_threshold',
+    threshold='fires_at',
+    clear_threshold='clears_at',
     evidence="select what, happened_at, detail from (select 'sign-in' as what, created_at as happened_at, ip_address as detail "
     ~ "from raw.admin_sessions where user_id = $scope_id and created_at < $window_end union all "
     ~ "select 'jobs of type ' || job_type, max(created_at), cast(count(*) as varchar) from raw.jobs where team_id = $scope_id "
     ~ "and created_at >= $window_start and created_at < $window_end group by job_type) as seen "
     ~ "order by happened_at desc, what, detail limit 5",
+    takes_overrides=false,
 ) }}
