@@ -12,10 +12,12 @@ from flows.alert_evaluator import EvaluationReport, apply
 from flows.alert_reader import open_rules
 from flows.alert_rules import Cadence, Evaluation, Occasion
 from flows.coverage import start_of_day
+from flows.errors import UsageError
 from flows.heartbeat import beat
 from flows.maintenance import in_maintenance
 from flows.ops_store import OpsStore, open_ops_store
 from flows.outbox import DeliveryReport
+from flows.probe_config import load_probes
 from flows.progress import Progress
 from flows.review_run import send_outbox
 from flows.small_landing import SmallLanding, land_small_window
@@ -84,7 +86,11 @@ def check(
 def evaluate_night(settings: Settings, as_of: datetime, new_days: Sequence[date]) -> CheckReport:
     """Evaluate the rules after a night: those on a day for each of the days that it brought, in order."""
     report = CheckReport()
-    for day in new_days[-MOST_DAYS:-1]:
+    earlier_days = new_days[-MOST_DAYS:-1]
+    if earlier_days:
+        # what is told of them is not explained by numbers that were old until now
+        report.evaluations.append(evaluate(settings, as_of, (Cadence.check,), occasion=Occasion.night))
+    for day in earlier_days:
         ended = start_of_day(day + timedelta(days=1), settings.reporting_timezone)
         report.evaluations.append(
             evaluate(settings, ended, (Cadence.night,), occasion=Occasion.night, news_as_of=as_of)
@@ -116,6 +122,7 @@ def evaluate(
             enqueue=notice_enqueuer(settings, store.now),
             evidence_of=rules.evidence_of,
             in_maintenance=_in_maintenance(store, evaluation),
+            source_databases=source_databases(settings),
             occasion=occasion,
             news_as_of=news_as_of,
         )
@@ -127,3 +134,14 @@ def _in_maintenance(store: OpsStore, evaluation: Evaluation) -> frozenset[str]:
         found.key.scope_id for found in evaluation.candidates if found.key.scope_kind == "component"
     )
     return in_maintenance(store, evaluation.as_of, components) if components else frozenset()
+
+
+def source_databases(settings: Settings) -> frozenset[str]:
+    """The components that probe the database which is landed from; none if the probes file has mistakes."""
+    if settings.probes is None:
+        return frozenset()
+    try:
+        components = load_probes(settings.probes).components
+    except UsageError:
+        return frozenset()  # whoever probes says what they are
+    return frozenset(component.name for component in components if component.database == "source")

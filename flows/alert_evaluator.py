@@ -110,11 +110,13 @@ def apply(
     enqueue: Enqueue,
     evidence_of: Callable[[Candidate], Evidence],
     in_maintenance: frozenset[str] = frozenset(),
+    source_databases: frozenset[str] = frozenset(),
     occasion: Occasion = Occasion.check,
     news_as_of: datetime | None = None,
     now: datetime | None = None,
 ) -> EvaluationReport:
-    """Apply an evaluation. `in_maintenance` are components; `now` is the store's clock by default.
+    """Apply an evaluation. `in_maintenance` are components, and so are `source_databases`, the ones that
+    probe the database which is landed from; `now` is the store's clock by default.
 
     What ended more than OLDEST_NEWS before `news_as_of` (by default the evaluation) opens in silence.
 
@@ -146,6 +148,7 @@ def apply(
             gathered,
             enqueue,
             in_maintenance,
+            source_databases,
             occasion,
             news_as_of or evaluation.as_of,
             now,
@@ -232,6 +235,7 @@ class _Application:
         gathered: Mapping[Key, Evidence],
         enqueue: Enqueue,
         in_maintenance: frozenset[str],
+        source_databases: frozenset[str],
         occasion: Occasion,
         news_as_of: datetime,
         now: datetime | None,
@@ -243,6 +247,7 @@ class _Application:
         self._gathered = gathered
         self._enqueue = enqueue
         self._in_maintenance = in_maintenance
+        self._source_databases = source_databases
         self._occasion = occasion
         self._news_as_of = news_as_of
         # the first statement: who waits here sees what the one before has done
@@ -423,7 +428,15 @@ class _Application:
     # --- telling ------------------------------------------------------------------------------------------
 
     def _tell(self, steps: list[_Step], report: EvaluationReport) -> None:
-        muter = _Muter(self._connection, self._now, self._book, steps, self._in_maintenance, self._news_as_of)
+        muter = _Muter(
+            self._connection,
+            self._now,
+            self._book,
+            steps,
+            self._in_maintenance,
+            self._source_databases,
+            self._news_as_of,
+        )
         acknowledged = {row.incident_id for row in self._open.values() if row.acknowledged_at is not None}
         groups: dict[tuple[str, str], list[_Step]] = {}
         for step in steps:
@@ -627,6 +640,7 @@ class _Muter:
         book: RuleBook,
         steps: list[_Step],
         in_maintenance: frozenset[str],
+        source_databases: frozenset[str],
         news_as_of: datetime,
     ) -> None:
         table = alerting.silences
@@ -634,23 +648,31 @@ class _Muter:
             select(table).where(table.c.starts_at <= now, table.c.ends_at > now)
         ).all()
         self._in_maintenance = in_maintenance
+        self._source_databases = source_databases
         self._news_as_of = news_as_of
+        firing = self._firing(connection, steps)
         self._inhibitions = [
-            (inhibition, firing)
+            (inhibition, key, severity)
             for inhibition in book.inhibitions
-            for firing in self._firing(connection, steps, inhibition.rule)
+            for key, severity in firing
+            if key.rule == inhibition.rule
         ]
 
     @staticmethod
-    def _firing(connection: Connection, steps: list[_Step], rule: str) -> list[Key]:
+    def _firing(connection: Connection, steps: list[_Step]) -> list[tuple[Key, Severity]]:
+        """The keys with an open incident, each with its severity."""
         stepped = {step.key for step in steps}
-        firing = [step.key for step in steps if step.key.rule == rule and step.memory.is_open]
+        firing = [(step.key, step.severity) for step in steps if step.memory.is_open]
         others = connection.execute(
-            select(states.c.rule, states.c.scope_kind, states.c.scope_id).where(
-                states.c.rule == rule, states.c.incident_id.is_not(None)
-            )
+            select(
+                incidents.c.rule, incidents.c.scope_kind, incidents.c.scope_id, incidents.c.severity
+            ).where(incidents.c.resolved_at.is_(None))
         )
-        return firing + [key for key in (Key(*row) for row in others) if key not in stepped]
+        for rule, scope_kind, scope_id, severity in others:
+            key = Key(rule, scope_kind, scope_id)
+            if key not in stepped:
+                firing.append((key, Severity(severity)))
+        return firing
 
     def silence_of(self, key: Key) -> str | None:
         """Whose silence covers it, in words."""
@@ -673,9 +695,12 @@ class _Muter:
         if key.scope_kind == "component" and key.scope_id in self._in_maintenance:
             return "maintenance"
         organization = step.candidate.organization_id if step.candidate else None
-        for inhibition, source in self._inhibitions:
-            if inhibition.inhibited_rule == key.rule and _inhibits(
-                inhibition.inhibits, source, key, organization
+        for inhibition, source, severity in self._inhibitions:
+            if (
+                inhibition.inhibited_rule == key.rule
+                # what is louder than its explanation is not explained by it
+                and step.severity.rank <= severity.rank
+                and self._inhibits(inhibition.inhibits, source, key, organization)
             ):
                 return f"{source.rule} of {source.scope_kind} {source.scope_id} explains it"
         moment = step.candidate.window_end if step.candidate else None
@@ -683,21 +708,23 @@ class _Muter:
             return f"its data ends {moment} UTC, too long ago to wake anybody"
         return None
 
-
-def _inhibits(kind: str, source: Key, key: Key, organization_id: str | None) -> bool:
-    if kind == "same_scope":
-        return (source.scope_kind, source.scope_id) == (key.scope_kind, key.scope_id)
-    if kind == "everything":
-        return True
-    if source == key:
-        return False
-    if source.scope_kind == "platform":
-        return key.scope_kind != "platform"
-    return (
-        source.scope_kind == "organization"
-        and key.scope_kind == "team"
-        and organization_id == source.scope_id
-    )
+    def _inhibits(self, kind: str, source: Key, key: Key, organization_id: str | None) -> bool:
+        if kind == "same_scope":
+            return (source.scope_kind, source.scope_id) == (key.scope_kind, key.scope_id)
+        if kind == "everything":
+            # one table or another component that is silent says nothing of the rest
+            return source.scope_kind == "platform" or (
+                source.scope_kind == "component" and source.scope_id in self._source_databases
+            )
+        if source == key:
+            return False
+        if source.scope_kind == "platform":
+            return key.scope_kind != "platform"
+        return (
+            source.scope_kind == "organization"
+            and key.scope_kind == "team"
+            and organization_id == source.scope_id
+        )
 
 
 def _incident_id(key: Key, as_of: datetime) -> str:

@@ -83,7 +83,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Inhibition:
-    """While `rule` fires nobody is told of `inhibited_rule`: same_scope, members or everything."""
+    """While `rule` fires nobody is told of `inhibited_rule`, unless that is louder.
+
+    `inhibits`: same_scope; members of the organization or platform; everything, if `rule` fires for the
+    platform or for the database that is landed from.
+    """
 
     rule: str
     inhibited_rule: str

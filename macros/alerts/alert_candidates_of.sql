@@ -9,10 +9,12 @@
     supported, is `holding`, which neither opens nor resolves anything. What is not known is `unknown`.
 
     `clear_when`: when it is clear although nothing could be measured, as when nothing is used up.
+    `takes_overrides`: whether a scope's own thresholds stand for these; false where the relation has taken them in,
+    so that what decides on support is what is shown.
     `evidence` is a query of up to five rows that contribute most, as text, whose parameters are written
     $scope_id, $window_start and $window_end; or one for each measure.
 -#}
-{%- macro alert_candidates_of(measured, rule, fires, threshold, clear_threshold, evidence, clear_when="false") -%}
+{%- macro alert_candidates_of(measured, rule, fires, threshold, clear_threshold, evidence, clear_when="false", takes_overrides=true) -%}
     {%- set clears = {'>': '<=', '>=': '<', '<=': '>'}[fires] -%}
     select
         cast('{{ rule }}' as {{ dbt.type_string() }}) as rule,
@@ -66,17 +68,17 @@
     from (
         select
             {{ measured }}.*,
+            {% if takes_overrides -%}
             coalesce(overrides.threshold, {{ threshold }}) as threshold,
             coalesce(overrides.clear_threshold, {{ clear_threshold }}) as clear_threshold
+            {%- else -%}
+            {{ threshold }} as threshold,
+            {{ clear_threshold }} as clear_threshold
+            {%- endif %}
 
         from {{ measured }}
 
-        -- most scopes have the threshold of the rule
-        left join {{ ref('alert_overrides') }} as overrides
-            on
-                overrides.rule = '{{ rule }}'
-                and {{ measured }}.scope_kind = overrides.scope_kind
-                and {{ measured }}.scope_id = overrides.scope_id
+        {% if takes_overrides %}{{ join_alert_overrides(measured, rule) }}{% endif %}
     ) as measured
 
     inner join {{ ref('alert_rules') }} as rules

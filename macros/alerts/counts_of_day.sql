@@ -1,9 +1,10 @@
 {#-
     The body of a rule that counts what should not be on the last complete day: from a relation with
     scope_kind, scope_id and observed_value of the scopes that have some, and `scopes` (a relation with
-    scope_kind, scope_id, organization_id) that could have. A team that is deleted since may have some too.
+    scope_kind, scope_id, organization_id) that could have. A team that is deleted since may have some too. A scope
+    without a row has none; one whose observed_value is null is not known, and `unknown` says why.
 -#}
-{%- macro counts_of_day(rule, counts, scopes, measure, fires, threshold, clear_threshold, evidence) -%}
+{%- macro counts_of_day(rule, counts, scopes, measure, fires, threshold, clear_threshold, evidence, unknown=none) -%}
 measured as (
 
     select
@@ -12,13 +13,18 @@ measured as (
         cast(null as {{ dbt.type_string() }}) as scope_name,
         scopes.organization_id,
         '{{ measure }}' as measure,
-        coalesce(counts.observed_value, 0) as observed_value,
+        case when counts.scope_id is null then 0 else counts.observed_value end as observed_value,
         cast(null as numeric(28, 8)) as baseline_value,
         cast(null as bigint) as volume,
         {{ day_start('moment.last_complete_date') }} as window_start,
         moment.last_complete_until as window_end,
         moment.last_complete_until as data_as_of,
-        cast(null as {{ dbt.type_string() }}) as unknown_reason,
+        case
+            when moment.last_complete_date is null then 'no complete day is published'
+            {%- if unknown %}
+            when counts.scope_id is not null and counts.observed_value is null then '{{ unknown }}'
+            {%- endif %}
+        end as unknown_reason,
         cast(null as {{ dbt.type_string() }}) as severity,
         true as is_supported
 

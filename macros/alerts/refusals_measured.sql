@@ -6,9 +6,9 @@
 {#-
     Selects of what scopes met, one for each source that says so, in the columns that security_measured reads.
     `measure` says for people what is counted in column `observed`; `threshold` is the name of its var, and that of
-    its clear threshold with _clears after it.
+    its clear threshold with _clears after it. `takes_override`: as of security_measured.
 -#}
-{%- macro refusals_measured(status, scope_kinds, measure, observed, threshold, sources=none) -%}
+{%- macro refusals_measured(status, scope_kinds, measure, observed, threshold, sources=none, takes_override=true) -%}
 {%- set no_text = "cast(null as " ~ dbt.type_string() ~ ")" -%}
 {%- for source_name in sources or refusal_sources() %}
     select
@@ -23,7 +23,8 @@
         true as is_supported,
         {{ no_text }} as unknown_reason,
         {{ var(threshold) }} as own_threshold,
-        {{ var(threshold ~ '_clears') }} as own_clear_threshold
+        {{ var(threshold ~ '_clears') }} as own_clear_threshold,
+        {{ takes_override | lower }} as takes_override
 
     from {{ ref('int_alert_refusals') }}
     where

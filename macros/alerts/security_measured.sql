@@ -1,26 +1,43 @@
 {#-
     The measured scopes of a rule on security, in the columns that alert_candidates_of reads, from a relation with
     source_name, scope_kind, scope_id, scope_name, organization_id, measure, observed_value, volume, is_supported,
-    unknown_reason and its own thresholds; of several measures of a scope the worst. A scope is clear only as far as
-    each of `source_names` reaches, whichever it was measured by: the one that saw it refused may be the one that is
-    away. With a row of the platform that says what is missing when none of them can be asked, or one that could be:
-    its volume is how many could be and cannot any more.
+    unknown_reason and own thresholds; of several measures of a scope the worst. An override stands for the thresholds
+    of the measure that `takes_override`: what the other measures of a rule count is something else. A scope is clear
+    only as far as each of `source_names` reaches, whichever it was measured by: the one that saw it refused may be the
+    one that is away. With a row of the platform that says what is missing when none of them can be asked, or one that
+    could be: its volume is how many could be and cannot any more.
 -#}
-{%- macro security_measured(relation, source_names) -%}
+{%- macro security_measured(relation, source_names, rule) -%}
 {%- set text = dbt.type_string() -%}
 {%- set names = "'" ~ source_names | join("', '") ~ "'" -%}
+overridden as (
+
+    select
+        {{ relation }}.*,
+        case when takes_override then coalesce(overrides.threshold, own_threshold) else own_threshold end as fires_at,
+        case
+            when takes_override then coalesce(overrides.clear_threshold, own_clear_threshold)
+            else own_clear_threshold
+        end as clears_at
+
+    from {{ relation }}
+
+    {{ join_alert_overrides(relation, rule) }}
+
+),
+
 ranked as (
 
     select
         *,
         case
-            when unknown_reason is null and is_supported and observed_value >= own_threshold then 0
-            when unknown_reason is null and observed_value >= own_clear_threshold then 1
+            when unknown_reason is null and is_supported and observed_value >= fires_at then 0
+            when unknown_reason is null and observed_value >= clears_at then 1
             when unknown_reason is null then 2
             else 3
         end as standing
 
-    from {{ relation }}
+    from overridden
 
 ),
 
@@ -73,8 +90,8 @@ measured as (
         placed.unknown_reason,
         cast(null as {{ text }}) as severity,
         placed.is_supported,
-        placed.own_threshold,
-        placed.own_clear_threshold
+        placed.fires_at,
+        placed.clears_at
 
     from placed
     inner join {{ ref('int_alert_security_sources') }} as sources
@@ -99,8 +116,8 @@ measured as (
         case when usable_count = 0 then all_reasons else lost_reasons end as unknown_reason,
         cast(null as {{ text }}) as severity,
         false as is_supported,
-        1 as own_threshold,
-        1 as own_clear_threshold
+        1 as fires_at,
+        1 as clears_at
 
     from missing
     where usable_count = 0 or lost_count > 0

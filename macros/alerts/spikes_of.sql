@@ -1,6 +1,7 @@
 {#-
     The body of a rule on the last complete day's jump above what its weekday usually has: of `measures`
-    (name: [least increase, unit is the measure's own]), the worst of them per scope.
+    (name: least increase, in the measure's unit), the worst of them per scope. A scope's own thresholds stand for
+    `fires` and `clears`.
 -#}
 {%- macro spikes_of(rule, measures, fires, clears, evidence) -%}
 with
@@ -15,6 +16,19 @@ values_of_day as (
 moment as (
 
     select * from {{ ref('int_alert_moment') }}
+
+),
+
+limited as (
+
+    select
+        values_of_day.*,
+        cast(coalesce(overrides.threshold, {{ fires }}) as numeric(28, 8)) as fires_above,
+        cast(coalesce(overrides.clear_threshold, {{ clears }}) as numeric(28, 8)) as clears_at
+
+    from values_of_day
+
+    {{ join_alert_overrides('values_of_day', rule) }}
 
 ),
 
@@ -35,7 +49,7 @@ compared as (
             else 0
         end as increase_share
 
-    from values_of_day
+    from limited
 
 ),
 
@@ -56,7 +70,7 @@ ranked as (
         row_number() over (
             partition by scope_kind, scope_id
             order by
-                case when is_supported and increase_share > {{ fires }} then 0 else 1 end,
+                case when is_supported and increase_share > fires_above then 0 else 1 end,
                 case when day_count < {{ var('alert_baseline_min_days') }} or value is null then 1 else 0 end,
                 increase_share desc, measure
         ) as place
@@ -74,7 +88,7 @@ measured as (
         ranked.organization_id,
         'increase of ' || ranked.measure || ' over the usual' as measure,
         -- an increase too small to matter is none
-        case when ranked.increase < ranked.least_increase then least(ranked.increase_share, {{ clears }})
+        case when ranked.increase < ranked.least_increase then least(ranked.increase_share, ranked.clears_at)
             else ranked.increase_share end as observed_value,
         ranked.usual_value as baseline_value,
         case when ranked.measure <> 'client cost' then cast(ranked.value as bigint) end as volume,
@@ -87,7 +101,9 @@ measured as (
                 then 'fewer than {{ var("alert_baseline_min_days") }} days of history'
         end as unknown_reason,
         cast(null as {{ dbt.type_string() }}) as severity,
-        ranked.is_supported
+        ranked.is_supported,
+        ranked.fires_above,
+        ranked.clears_at
 
     from ranked
     cross join moment
@@ -96,6 +112,7 @@ measured as (
 )
 
 {{ alert_candidates_of(
-    'measured', rule=rule, fires='>', threshold=fires, clear_threshold=clears, evidence=evidence
+    'measured', rule=rule, fires='>', threshold='fires_above', clear_threshold='clears_at', evidence=evidence,
+    takes_overrides=false
 ) }}
 {%- endmacro -%}

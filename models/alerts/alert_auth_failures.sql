@@ -26,7 +26,8 @@ found as (
         true as is_supported,
         {{ no_text }} as unknown_reason,
         {{ var('alert_auth_failure_teams') }} as own_threshold,
-        {{ var('alert_auth_failure_teams') }} as own_clear_threshold
+        {{ var('alert_auth_failure_teams') }} as own_clear_threshold,
+        false as takes_override
 
     from {{ ref('int_alert_clients_of_teams') }}
     where source_name = '{{ source_name }}'
@@ -34,18 +35,19 @@ found as (
 
 ),
 
-{{ security_measured('found', refusal_sources()) }}
+{{ security_measured('found', refusal_sources(), 'auth_failures') }}
 
 {{ alert_candidates_of(
     'measured',
     rule='auth_failures',
     fires='>=',
-    threshold='own_threshold',
-    clear_threshold='own_clear_threshold',
+    threshold='fires_at',
+    clear_threshold='clears_at',
     evidence="select client, key_id, team_id, path, count(*) as failures, min(happened_at) as first_at, "
     ~ "max(happened_at) as last_at from (select client, key_id, team_id, path, happened_at from raw.access_log where status = 401 "
     ~ "and $scope_id in (client, key_id, team_id) and happened_at >= $window_start and happened_at < $window_end "
     ~ "union all select client, key_id, team_id, 'LiteLLM: ' || coalesce(error_class, error_code, 'no class'), happened_at from "
     ~ litellm_refusals_of_scope() ~ " where failure_class = 'authentication') as seen "
     ~ "group by client, key_id, team_id, path order by failures desc, client, path limit 5",
+    takes_overrides=false,
 ) }}

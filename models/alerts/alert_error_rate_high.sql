@@ -5,7 +5,6 @@
     Jobs and calls are looked at; the row is of the one that is worse off. The window is the shortest of a
     day, three days and a week that holds enough of them, so that a small team's failures are seen too.
 -#}
-{%- set fires = "cast(" ~ var('alert_error_rate_fires') ~ " as numeric(28, 8))" -%}
 with
 
 moment as (
@@ -56,4 +55,5 @@ measured as (
         'failed share of finished jobs': evidence_of_failed_jobs(),
         'failed share of calls': evidence_of_failed_calls(),
     },
+    takes_overrides=false,
 ) }}

@@ -43,7 +43,7 @@ measured as (
         -- it still goes on
         and recent.slow_count_of_day > 0.05 * recent.call_count_of_day as is_supported,
         recent.p95_threshold_ms,
-        greatest({{ var('alert_latency_clears_ms') }}, 1.5 * recent.usual_p95_ms) as p95_clear_threshold_ms
+        recent.p95_clear_threshold_ms
 
     from recent
     cross join moment
@@ -57,4 +57,5 @@ measured as (
     threshold='p95_threshold_ms',
     clear_threshold='p95_clear_threshold_ms',
     evidence=evidence_of_slow_calls(),
+    takes_overrides=false,
 ) }}

@@ -1,4 +1,8 @@
-{#- Grain: one row per team that is not deleted and per model, on the last complete day. -#}
+{#-
+    Grain: one row per team that is not deleted and per model, on the last complete day.
+
+    A day of which no call has both costs is not known, which is not the same as no loss.
+-#}
 with
 
 moment as (
@@ -36,6 +40,7 @@ scopes as (
 {{ counts_of_day(
     'margin_negative', 'counts', 'scopes',
     measure='provider cost above client cost',
+    unknown='no call of the day has both costs',
     fires='>',
     threshold=var('alert_margin_loss_usd'),
     clear_threshold=var('alert_margin_loss_usd'),

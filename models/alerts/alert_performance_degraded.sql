@@ -8,7 +8,12 @@ with
 
 recent as (
 
-    select * from {{ ref('int_alert_recent_latencies') }}
+    select
+        *,
+        'model_group' as scope_kind,
+        model_group as scope_id
+
+    from {{ ref('int_alert_recent_latencies') }}
 
 ),
 
@@ -21,8 +26,8 @@ moment as (
 measured as (
 
     select
-        'model_group' as scope_kind,
-        recent.model_group as scope_id,
+        recent.scope_kind,
+        recent.scope_id,
         cast(null as {{ dbt.type_string() }}) as scope_name,
         cast(null as {{ dbt.type_string() }}) as organization_id,
         'average latency' as measure,
@@ -44,15 +49,18 @@ measured as (
         -- it still goes on
         and recent.unusual_count_of_day > 0.05 * recent.call_count_of_day as is_supported,
         greatest(
-            {{ var('alert_average_latency_fires_ms') }},
+            coalesce(overrides.threshold, {{ var('alert_average_latency_fires_ms') }}),
             {{ var('alert_latency_factor') }} * recent.usual_avg_ms
         ) as average_threshold_ms,
         greatest(
-            {{ var('alert_average_latency_clears_ms') }}, 1.5 * recent.usual_avg_ms
+            coalesce(overrides.clear_threshold, {{ var('alert_average_latency_clears_ms') }}),
+            1.5 * recent.usual_avg_ms
         ) as average_clear_threshold_ms
 
     from recent
     cross join moment
+
+    {{ join_alert_overrides('recent', 'performance_degraded') }}
 
 )
 
@@ -63,4 +71,5 @@ measured as (
     threshold='average_threshold_ms',
     clear_threshold='average_clear_threshold_ms',
     evidence=evidence_of_slow_calls(),
+    takes_overrides=false,
 ) }}

@@ -32,7 +32,8 @@ found as (
         true as is_supported,
         {{ no_text }} as unknown_reason,
         {{ var('alert_limited_calls') }} as own_threshold,
-        {{ var('alert_limited_calls_clears') }} as own_clear_threshold
+        {{ var('alert_limited_calls_clears') }} as own_clear_threshold,
+        false as takes_override
 
     from teams
 
@@ -48,14 +49,14 @@ found as (
 
 ),
 
-{{ security_measured('found', refusal_sources()) }}
+{{ security_measured('found', refusal_sources(), 'rate_limit_violations') }}
 
 {{ alert_candidates_of(
     'measured',
     rule='rate_limit_violations',
     fires='>=',
-    threshold='own_threshold',
-    clear_threshold='own_clear_threshold',
+    threshold='fires_at',
+    clear_threshold='clears_at',
     evidence="select what, times, first_at, last_at from (select calls.model_group_used as what, count(*) as times, "
     ~ "min(calls.created_at) as first_at, max(calls.created_at) as last_at from raw.llm_calls as calls "
     ~ "inner join raw.jobs as jobs on calls.job_id = jobs.job_id where jobs.team_id = $scope_id "
@@ -67,4 +68,5 @@ found as (
     ~ "union all select 'LiteLLM: model ' || coalesce(model_group, 'not said'), count(*), min(happened_at), max(happened_at) from "
     ~ litellm_refusals_of_scope() ~ " where failure_class = 'rate_limit' group by coalesce(model_group, 'not said')) as refused "
     ~ "order by times desc, what limit 5",
+    takes_overrides=false,
 ) }}

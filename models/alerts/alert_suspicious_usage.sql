@@ -40,7 +40,8 @@ found as (
                 then 'fewer than {{ var("alert_sign_in_min_history") }} earlier sign-ins'
         end as unknown_reason,
         {{ var('alert_new_sign_ins') }} as own_threshold,
-        {{ var('alert_new_sign_ins') }} as own_clear_threshold
+        {{ var('alert_new_sign_ins') }} as own_clear_threshold,
+        true as takes_override
 
     from {{ ref('int_alert_sign_ins') }}
     {%- for column, (step, measure, volume, is_supported, threshold) in teams.items() %}
@@ -59,7 +60,8 @@ found as (
         true as is_supported,
         {{ no_text }} as unknown_reason,
         {{ var(threshold) }} as own_threshold,
-        {{ var(threshold) }} as own_clear_threshold
+        {{ var(threshold) }} as own_clear_threshold,
+        false as takes_override
 
     from scopes
 
@@ -70,17 +72,18 @@ found as (
 
 ),
 
-{{ security_measured('found', ['admin_sessions']) }}
+{{ security_measured('found', ['admin_sessions'], 'suspicious_usage') }}
 
 {{ alert_candidates_of(
     'measured',
     rule='suspicious_usage',
     fires='>=',
-    threshold='own_threshold',
-    clear_threshold='own_clear_threshold',
+    threshold='fires_at',
+    clear_threshold='clears_at',
     evidence={
         'sign-ins from an address that is new for the admin': evidence_of_sign_ins(),
         teams['new_call_count'][1]: evidence_of_new_groups(),
         teams['odd_job_count'][1]: evidence_of_odd_hours(),
     },
+    takes_overrides=false,
 ) }}

@@ -2,9 +2,10 @@
     Grain: one row per platform, organization and team that is not deleted or suspended, on the last complete
     day.
 
-    A large scope has fallen when its day has far fewer jobs than its weekday. A small one has days without a
-    job by chance: it has fallen silent when the silence is longer than any before, and the silent days would
-    usually have had so many jobs that chance does not explain it.
+    A large scope has fallen when its day has far fewer jobs than its weekday, or far fewer calls: jobs may come that
+    no longer call; the row is of the one that is farther below. A small one has days without a job by chance: it
+    has fallen silent when the silence is longer than any before, and the silent days would usually have had so many
+    jobs that chance does not explain it.
 -#}
 with
 
@@ -18,7 +19,6 @@ teams as (
 
     select
         team_id,
-        organization_id,
         status
 
     from {{ source('saas', 'team_credits') }}
@@ -28,6 +28,7 @@ teams as (
 judged as (
 
     select * from {{ ref('int_alert_traffic_falls') }}
+    where place = 1
 
 ),
 
@@ -37,10 +38,10 @@ measured as (
         judged.scope_kind,
         judged.scope_id,
         cast(null as {{ dbt.type_string() }}) as scope_name,
-        coalesce(judged.organization_id, teams.organization_id) as organization_id,
+        judged.organization_id,
         case
             when judged.silent_days > 1 then judged.silent_days || ' days without a job, fall below the usual'
-            else 'fall of jobs below the usual'
+            else 'fall of ' || judged.measure || ' below the usual'
         end as measure,
         judged.fall_share as observed_value,
         judged.usual_value as baseline_value,
@@ -55,7 +56,9 @@ measured as (
                 then 'fewer than {{ var("alert_baseline_min_days") }} days of history'
         end as unknown_reason,
         cast(null as {{ dbt.type_string() }}) as severity,
-        judged.is_silent or judged.has_fallen as is_supported
+        judged.is_silent or judged.has_fallen as is_supported,
+        judged.fires_above,
+        judged.clears_at
 
     from judged
     cross join moment
@@ -74,11 +77,12 @@ measured as (
     'measured',
     rule='traffic_drop',
     fires='>',
-    threshold=var('alert_traffic_drop_fires'),
-    clear_threshold=var('alert_traffic_drop_clears'),
+    threshold='fires_above',
+    clear_threshold='clears_at',
     evidence="select period_start_date, sum(job_count) as jobs, sum(call_count) as calls "
     ~ "from marts.team_usage_daily as days inner join marts.dim_teams as teams on days.team_id = teams.team_id "
     ~ "where $scope_id in ('platform', teams.organization_id, days.team_id) "
     ~ "and days.period_start_date < cast($window_end as date) "
     ~ "group by period_start_date order by period_start_date desc limit 5",
+    takes_overrides=false,
 ) }}

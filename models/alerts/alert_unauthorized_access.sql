@@ -39,7 +39,8 @@ found as (
         true as is_supported,
         {{ no_text }} as unknown_reason,
         {{ var('alert_model_denials') }} as own_threshold,
-        {{ var('alert_model_denials_clears') }} as own_clear_threshold
+        {{ var('alert_model_denials_clears') }} as own_clear_threshold,
+        false as takes_override
 
     from teams
 
@@ -51,7 +52,7 @@ found as (
 
     {{ refusals_measured(
         403, ['team'], 'requests{place} that were denied their model in a day', 'denied_count', 'alert_model_denials',
-        sources=['litellm_failures'],
+        sources=['litellm_failures'], takes_override=false,
     ) }}
 
     union all
@@ -62,14 +63,14 @@ found as (
 
 ),
 
-{{ security_measured('found', refusal_sources()) }}
+{{ security_measured('found', refusal_sources(), 'unauthorized_access') }}
 
 {{ alert_candidates_of(
     'measured',
     rule='unauthorized_access',
     fires='>=',
-    threshold='own_threshold',
-    clear_threshold='own_clear_threshold',
+    threshold='fires_at',
+    clear_threshold='clears_at',
     evidence="select what, times, first_at, last_at from (select left(error_message, 200) as what, count(*) as times, "
     ~ "min(created_at) as first_at, max(created_at) as last_at from raw.jobs where team_id = $scope_id "
     ~ "and " ~ is_of_error_class("lower(error_message)", "model_denied", "alerts.error_classes")
@@ -79,4 +80,5 @@ found as (
     ~ "union all select 'LiteLLM: model ' || coalesce(model_group, 'not said'), count(*), min(happened_at), max(happened_at) from "
     ~ litellm_refusals_of_scope() ~ " where failure_class in ('model_denied', 'forbidden') group by coalesce(model_group, 'not said')) as refused "
     ~ "order by times desc, what limit 5",
+    takes_overrides=false,
 ) }}

@@ -63,8 +63,13 @@ BOOK = RuleBook(
         "empty": rule("empty", severity=Severity.critical),
         "failing": rule("failing", "system", Severity.error),
         "auth_failures": rule("auth_failures", "security", Severity.error),
+        "ending": rule("ending"),
+        "stale": rule("stale", "system", Severity.error),
     },
     inhibitions=(
+        Inhibition("low", "ending", "same_scope"),
+        Inhibition("stale", "ending", "everything"),
+        Inhibition("stale", "failing", "everything"),
         Inhibition("empty", "low", "same_scope"),
         Inhibition("failing", "failing", "members"),
     ),
@@ -85,12 +90,13 @@ def candidate(
     at: datetime = START,
     kind: str = "team",
     org: str = "o",
+    severity: Severity | None = None,
 ) -> Candidate:
     return Candidate(
         key=Key(name, kind, scope_id),
         scope_name=scope_id,
         organization_id=org,
-        severity=BOOK.rules[name].severity,
+        severity=severity or BOOK.rules[name].severity,
         verdict=Verdict(verdict),
         unknown_reason="why" if verdict == "unknown" else None,
         measure="credits",
@@ -144,10 +150,17 @@ def evaluated(
     unknown: dict[str, str] | None = None,
     now: datetime | None = None,
     in_maintenance: frozenset[str] = frozenset(),
+    source_databases: frozenset[str] = frozenset(),
+    cadence: Cadence = Cadence.check,
 ) -> EvaluationReport:
-    evaluation = Evaluation(at, frozenset({Cadence.check}), BOOK, candidates, unknown or {})
     return apply(
-        store, evaluation, enqueue=enqueue, evidence_of=evidence, now=now or at, in_maintenance=in_maintenance
+        store,
+        Evaluation(at, frozenset({cadence}), BOOK, candidates, unknown or {}),
+        enqueue=enqueue,
+        evidence_of=evidence,
+        now=now or at,
+        in_maintenance=in_maintenance,
+        source_databases=source_databases,
     )
 
 
@@ -393,6 +406,79 @@ def test_an_organizations_outage_is_not_told_again_for_its_teams(store: OpsStore
         candidate("failing", "b", org="other"),
     )
     assert sorted(events_of(report)) == [("opened", "b"), ("opened", "o")]
+
+
+def rules_told(report: EvaluationReport) -> set[str]:
+    return {member.rule for notice in report.notices for member in notice.members}
+
+
+@pytest.mark.parametrize(
+    ("explains", "explained", "is_told"),
+    [
+        (Severity.info, Severity.warning, True),
+        (Severity.warning, Severity.error, True),
+        (Severity.error, Severity.critical, True),
+        (Severity.info, Severity.info, False),
+        (Severity.warning, Severity.warning, False),
+        (Severity.critical, Severity.warning, False),
+        (Severity.critical, Severity.critical, False),
+    ],
+)
+def test_nothing_hides_what_is_louder(
+    store: OpsStore, explains: Severity, explained: Severity, is_told: bool
+) -> None:
+    low = candidate("low", "a", severity=explains)
+    report = evaluated(store, low, candidate("ending", "a", severity=explained))
+    assert rules_told(report) == ({"low", "ending"} if is_told else {"low"})
+
+
+def test_what_explains_is_as_loud_as_it_became_and_counts_where_it_is_not_asked(store: OpsStore) -> None:
+    evaluated(store, candidate("low", "a", severity=Severity.info))
+    # a night asks other rules than the check before it
+    night = evaluated(store, candidate("ending", "a", at=hours(1)), at=hours(1), cadence=Cadence.night)
+    assert rules_told(night) == {"ending"}
+    evaluated(store, candidate("low", "b", at=hours(2)), at=hours(2))
+    night = evaluated(store, candidate("ending", "b", at=hours(3)), at=hours(3), cadence=Cadence.night)
+    assert rules_told(night) == set()
+    both = [
+        candidate(name, "a", at=hours(4), severity=severity)
+        for name, severity in (("low", Severity.error), ("ending", Severity.error))
+    ]
+    assert rules_told(evaluated(store, *both, at=hours(4))) == {"low"}, "both became louder"
+
+
+@pytest.mark.parametrize(
+    ("kind", "scope_id", "is_told"),
+    [
+        ("platform", "platform", False),
+        ("component", "source_db", False),
+        ("component", "proxy", True),
+        ("table", "jobs", True),
+    ],
+)
+def test_only_the_platform_and_its_database_explain_everything(
+    store: OpsStore, kind: str, scope_id: str, is_told: bool
+) -> None:
+    stale = candidate("stale", scope_id, kind=kind)
+    report = evaluated(
+        store,
+        stale,
+        candidate("ending", "a"),
+        candidate("failing", "b"),
+        candidate("failing", "c", severity=Severity.critical),
+        source_databases=frozenset({"source_db"}),
+    )
+    told_of = {scope for _, scope in events_of(report)}
+    assert told_of == {scope_id, "c", *(("a", "b") if is_told else ())}
+    over = candidate("stale", scope_id, "clear", kind=kind, at=hours(1))
+    later = evaluated(
+        store,
+        over,
+        candidate("ending", "a", at=hours(1)),
+        candidate("failing", "b", at=hours(1)),
+        at=hours(1),
+    )
+    assert ("opened", "a") in events_of(later) or is_told
 
 
 def test_maintenance_keeps_its_component_quiet(store: OpsStore) -> None:

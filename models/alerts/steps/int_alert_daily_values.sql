@@ -3,15 +3,6 @@
     weeks up to the last complete one at the moment of evaluation; a day without anything is 0, a cost that
     is not known is null. A scope has no days before its first.
 -#}
-{%- set scopes = [
-    ('platform', "'platform'", no_text, 'platform_usage_daily', ['job_count', 'call_count', 'client_cost_usd']),
-    (
-        'organization', 'organization_id', 'organization_id', 'organization_usage_daily',
-        ['job_count', 'call_count', 'client_cost_usd']
-    ),
-    ('team', 'team_id', no_text, 'team_usage_daily', ['job_count', 'call_count', 'client_cost_usd']),
-    ('model', 'model', no_text, 'model_usage_daily', ['client_cost_usd']),
-] -%}
 with
 
 moment as (

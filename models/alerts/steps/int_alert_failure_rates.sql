@@ -27,12 +27,7 @@ chosen as (
 
     from windowed
 
-    -- most scopes have the threshold of the rule
-    left join {{ ref('alert_overrides') }} as overrides
-        on
-            overrides.rule = 'error_rate_high'
-            and windowed.scope_kind = overrides.scope_kind
-            and windowed.scope_id = overrides.scope_id
+    {{ join_alert_overrides('windowed', 'error_rate_high') }}
 
 ),
 

@@ -1,6 +1,6 @@
 {#-
     Grain: one row per model group with a successful call in the seven days before the moment of evaluation:
-    the window to look at, what is usual, and the limit.
+    the window to look at, what is usual, and where its p95 is beyond the limit and where it is clear again.
 -#}
 with
 
@@ -54,7 +54,10 @@ final as (
         greatest(
             coalesce(overrides.threshold, {{ var('alert_latency_fires_ms') }}),
             {{ var('alert_latency_factor') }} * usual.usual_p95_ms
-        ) as p95_threshold_ms
+        ) as p95_threshold_ms,
+        greatest(
+            coalesce(overrides.clear_threshold, {{ var('alert_latency_clears_ms') }}), 1.5 * usual.usual_p95_ms
+        ) as p95_clear_threshold_ms
 
     from volumes
 

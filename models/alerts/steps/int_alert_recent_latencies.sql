@@ -45,6 +45,7 @@ final as (
         max(usual_avg_ms) as usual_avg_ms,
         max(weekday_p95_ms) as weekday_p95_ms,
         max(p95_threshold_ms) as p95_threshold_ms,
+        max(p95_clear_threshold_ms) as p95_clear_threshold_ms,
         count(*) as call_count,
         {{ percentile('latency_ms', 0.95) }} as latency_p95_ms,
         {{ duration_ratio('sum(latency_ms)', 'count(*)') }} as latency_avg_ms,

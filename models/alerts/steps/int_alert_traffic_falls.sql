@@ -1,13 +1,18 @@
 {#-
-    Grain: one row per platform, organization and team on the last complete day: how far its jobs are below
-    what its weekday has, and whether it has fallen silent.
+    Grain: one row per platform, organization, team and measure (jobs, calls) on the last complete day: how far it is
+    below what its weekday has, and the place among its scope's measures: 1 is the one that is told.
+
+    Silence is of jobs. Calls are looked at where their weekday has enough of them: their jobs may still come.
 -#}
+{%- set floors = {
+    'jobs': var('alert_traffic_drop_floor_jobs'), 'calls': var('alert_traffic_drop_floor_calls'),
+} -%}
 with
 
-of_day as (
+values_of_day as (
 
     select * from {{ ref('int_alert_usual_values') }}
-    where measure = 'jobs'
+    where measure = 'jobs' or measure = 'calls' and usual_value >= {{ floors['calls'] }}
 
 ),
 
@@ -17,7 +22,20 @@ silences as (
 
 ),
 
-final as (
+of_day as (
+
+    select
+        values_of_day.*,
+        coalesce(overrides.threshold, {{ var('alert_traffic_drop_fires') }}) as fires_above,
+        coalesce(overrides.clear_threshold, {{ var('alert_traffic_drop_clears') }}) as clears_at
+
+    from values_of_day
+
+    {{ join_alert_overrides('values_of_day', 'traffic_drop') }}
+
+),
+
+judged as (
 
     select
         of_day.*,
@@ -33,8 +51,15 @@ final as (
                 and silences.earlier_silent_days * {{ var('alert_rare_silence_days') }} <= of_day.day_count
             )
         ) as is_silent,
-        of_day.usual_value >= {{ var('alert_traffic_drop_floor_jobs') }}
-        and of_day.distance > of_day.largest_usual_distance as has_fallen,
+        coalesce(
+            of_day.usual_value >= case of_day.measure
+                {%- for measure, floor in floors.items() %}
+                when '{{ measure }}' then {{ floor }}
+                {%- endfor %}
+            end
+            and of_day.distance > of_day.largest_usual_distance,
+            false
+        ) as has_fallen,
         case
             when of_day.usual_value > 0
                 then {{ exact_ratio('of_day.usual_value - of_day.value', 'of_day.usual_value', 8) }}
@@ -48,8 +73,25 @@ final as (
     -- a scope that was active on the last day and never silent
     left join silences
         on
-            of_day.scope_kind = silences.scope_kind
+            of_day.measure = 'jobs'
+            and of_day.scope_kind = silences.scope_kind
             and of_day.scope_id = silences.scope_id
+
+),
+
+final as (
+
+    select
+        *,
+        row_number() over (
+            partition by scope_kind, scope_id
+            order by
+                case when (is_silent or has_fallen) and fall_share > fires_above then 0 else 1 end,
+                fall_share desc,
+                measure desc
+        ) as place
+
+    from judged
 
 )
 
