@@ -6,7 +6,8 @@
 
     `fires`: how the observed value stands to the threshold when the rule fires: '>', '>=' or '<='. Beyond it
     and supported is `breach`; on the other side of the clear threshold is `clear`; between, or beyond and not
-    supported, is `holding`, which neither opens nor resolves anything. What is not known is `unknown`.
+    supported, is `holding`, which neither opens nor resolves anything. What is not known is `unknown`. So is what is
+    not a number, or is compared with what is none: to the engines NaN is larger than everything.
 
     `clear_when`: when it is clear although nothing could be measured, as when nothing is used up.
     `takes_overrides`: whether a scope's own thresholds stand for these; false where the relation has taken them in,
@@ -16,6 +17,12 @@
 -#}
 {%- macro alert_candidates_of(measured, rule, fires, threshold, clear_threshold, evidence, clear_when="false", takes_overrides=true) -%}
     {%- set clears = {'>': '<=', '>=': '<', '<=': '>'}[fires] -%}
+    {%- set fires_at = threshold -%}
+    {%- set clears_at = clear_threshold -%}
+    {%- if takes_overrides -%}
+        {%- set fires_at = "coalesce(overrides.threshold, " ~ threshold ~ ")" -%}
+        {%- set clears_at = "coalesce(overrides.clear_threshold, " ~ clear_threshold ~ ")" -%}
+    {%- endif -%}
     select
         cast('{{ rule }}' as {{ dbt.type_string() }}) as rule,
         cast(measured.scope_kind as {{ dbt.type_string() }}) as scope_kind,
@@ -25,30 +32,31 @@
         cast(coalesce(measured.severity, rules.severity) as {{ dbt.type_string() }}) as severity,
         cast(
             case
-                when measured.unknown_reason is not null then 'unknown'
+                when coalesce(measured.unknown_reason, measured.nan_reason) is not null then 'unknown'
                 when {{ clear_when }} then 'clear'
-                when measured.observed_value is null then 'unknown'
+                when measured.observed_number is null then 'unknown'
                 when
-                    measured.observed_value {{ fires }} measured.threshold
+                    measured.observed_number {{ fires }} measured.threshold
                     and measured.is_supported then 'breach'
-                when measured.observed_value {{ clears }} measured.clear_threshold then 'clear'
+                when measured.observed_number {{ clears }} measured.clear_threshold then 'clear'
                 else 'holding'
             end as {{ dbt.type_string() }}
         ) as verdict,
         cast(
-            case
-                when measured.unknown_reason is not null then measured.unknown_reason
-                when measured.observed_value is null and not {{ clear_when }} then 'nothing was measured'
-            end as {{ dbt.type_string() }}
+            coalesce(
+                measured.unknown_reason,
+                measured.nan_reason,
+                case when measured.observed_number is null and not {{ clear_when }} then 'nothing was measured' end
+            ) as {{ dbt.type_string() }}
         ) as unknown_reason,
         cast(measured.measure as {{ dbt.type_string() }}) as measure,
-        cast(measured.observed_value as numeric(28, 8)) as observed_value,
+        cast(measured.observed_number as numeric(28, 8)) as observed_value,
         cast(rules.unit as {{ dbt.type_string() }}) as unit,
         cast('{{ fires }}' as {{ dbt.type_string() }}) as comparison,
         cast(measured.threshold as numeric(28, 8)) as threshold,
         cast(measured.clear_threshold as numeric(28, 8)) as clear_threshold,
-        cast(measured.baseline_value as numeric(28, 8)) as baseline_value,
-        cast(measured.volume as bigint) as volume,
+        cast(measured.baseline_number as numeric(28, 8)) as baseline_value,
+        cast(measured.volume_number as bigint) as volume,
         cast(measured.window_start as timestamp) as window_start,
         cast(measured.window_end as timestamp) as window_end,
         cast(measured.data_as_of as timestamp) as data_as_of,
@@ -68,13 +76,20 @@
     from (
         select
             {{ measured }}.*,
-            {% if takes_overrides -%}
-            coalesce(overrides.threshold, {{ threshold }}) as threshold,
-            coalesce(overrides.clear_threshold, {{ clear_threshold }}) as clear_threshold
-            {%- else -%}
-            {{ threshold }} as threshold,
-            {{ clear_threshold }} as clear_threshold
-            {%- endif %}
+            {{ number_or_null(measured ~ '.observed_value') }} as observed_number,
+            {{ number_or_null(measured ~ '.baseline_value') }} as baseline_number,
+            {{ number_or_null(measured ~ '.volume') }} as volume_number,
+            {{ number_or_null(fires_at) }} as threshold,
+            {{ number_or_null(clears_at) }} as clear_threshold,
+            case
+                when
+                    {{ is_nan(measured ~ '.observed_value') }}
+                    or {{ is_nan(measured ~ '.volume') }} then 'what was measured is not a number'
+                when
+                    {{ is_nan(measured ~ '.baseline_value') }}
+                    or {{ is_nan(fires_at) }}
+                    or {{ is_nan(clears_at) }} then 'what it is compared with is not a number'
+            end as nan_reason
 
         from {{ measured }}
 

@@ -31,7 +31,10 @@ ranked as (
     select
         *,
         case
-            when unknown_reason is null and is_supported and observed_value >= fires_at then 0
+            -- what is not a number, larger than any threshold, hides no breach
+            when
+                unknown_reason is null and is_supported and observed_value >= fires_at
+                and not {{ is_nan('observed_value') }} then 0
             when unknown_reason is null and observed_value >= clears_at then 1
             when unknown_reason is null then 2
             else 3
@@ -80,7 +83,7 @@ measured as (
         placed.measure,
         placed.observed_value,
         cast(null as numeric(28, 8)) as baseline_value,
-        cast(placed.volume as bigint) as volume,
+        placed.volume,
         sources.evaluated_at - {{ var('alert_security_hours') }} * interval '1 hour' as window_start,
         sources.evaluated_at as window_end,
         case

@@ -24,7 +24,9 @@ shares as (
     select
         balances.*,
         case
-            when balances.credits_allocated > 0
+            when
+                balances.credits_allocated > 0
+                and not ({{ is_nan('balances.credits_allocated') }} or {{ is_nan('balances.credits_remaining') }})
                 then {{ exact_ratio('balances.credits_remaining', 'balances.credits_allocated', 8) }}
         end as remaining_share,
         overrides.threshold is not null as is_overridden,

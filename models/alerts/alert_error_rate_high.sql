@@ -29,7 +29,7 @@ measured as (
         'failed share of ' || ranked.measure as measure,
         ranked.failure_rate as observed_value,
         ranked.usual_rate as baseline_value,
-        cast(ranked.total_count as bigint) as volume,
+        ranked.total_count as volume,
         moment.evaluated_at - ranked.window_hours * interval '1 hour' as window_start,
         moment.evaluated_at as window_end,
         moment.data_as_of,

@@ -40,6 +40,8 @@ measured as (
         case
             when recent.baseline_day_count < {{ var('alert_baseline_min_days') }}
                 then 'fewer than {{ var("alert_baseline_min_days") }} days of history'
+            when {{ is_nan('recent.latency_p95_ms') }} or {{ is_nan('recent.weekday_p95_ms') }}
+                then 'its p95 is not a number'
         end as unknown_reason,
         cast(null as {{ dbt.type_string() }}) as severity,
         recent.call_count >= {{ var('alert_latency_min_calls') }}

@@ -65,7 +65,10 @@ measured as (
         newest.newest_at as window_start,
         moment.data_as_of as window_end,
         moment.data_as_of,
-        case when newest.newest_at is null then 'it has no row at all' end as unknown_reason,
+        case
+            when newest.newest_at is null then 'it has no row at all'
+            when {{ is_nan('newest.usual_row_count') }} then 'what its weekday brings is not a number'
+        end as unknown_reason,
         cast(null as {{ dbt.type_string() }}) as severity,
         coalesce(newest.usual_row_count >= {{ var('alert_source_silent_rows') }}, false) as is_supported
 
