@@ -11,8 +11,14 @@
     `clear_when`: when it is clear although nothing could be measured, as when nothing is used up.
     `evidence` is a query of up to five rows that contribute most, as text, whose parameters are written
     $scope_id, $window_start and $window_end.
+
+    `counted_unit`: the unit of the volume, as SQL; of the baseline too where the observed value only says how
+    far it is from the usual, whose own value `actual_value` then is.
 -#}
-{%- macro alert_candidates_of(measured, rule, fires, threshold, clear_threshold, evidence, clear_when="false") -%}
+{%- macro alert_candidates_of(
+    measured, rule, fires, threshold, clear_threshold, evidence, clear_when="false",
+    counted_unit="null", actual_value="null"
+) -%}
     {%- set clears = {'>': '<=', '>=': '<', '<=': '>'}[fires] -%}
     select
         cast('{{ rule }}' as {{ dbt.type_string() }}) as rule,
@@ -47,6 +53,8 @@
         cast(measured.clear_threshold as numeric(28, 8)) as clear_threshold,
         cast(measured.baseline_value as numeric(28, 8)) as baseline_value,
         cast(measured.volume as bigint) as volume,
+        cast({{ counted_unit }} as {{ dbt.type_string() }}) as counted_unit,
+        cast({{ actual_value }} as numeric(28, 8)) as actual_value,
         cast(measured.window_start as timestamp) as window_start,
         cast(measured.window_end as timestamp) as window_end,
         cast(measured.data_as_of as timestamp) as data_as_of,

@@ -80,4 +80,5 @@ measured as (
     evidence="select created_at, transaction_type, credits_signed, credits_after, job_id "
     ~ "from marts.fct_credit_transactions where team_id = $scope_id and created_at < $window_end "
     ~ "order by created_at desc, ledger_position desc limit 5",
+    counted_unit="'credits'",
 ) }}

@@ -31,6 +31,7 @@ measured as (
         ranked.failure_rate as observed_value,
         ranked.usual_rate as baseline_value,
         cast(ranked.total_count as bigint) as volume,
+        ranked.measure as volume_unit,
         moment.evaluated_at - ranked.window_hours * interval '1 hour' as window_start,
         moment.evaluated_at as window_end,
         moment.data_as_of,
@@ -57,4 +58,5 @@ measured as (
     ~ "and $scope_id in ('platform', organization_id, team_id, job_type) "
     ~ "and created_at >= $window_start and created_at < $window_end "
     ~ "group by error_class order by failed_jobs desc, error_class limit 5",
+    counted_unit='measured.volume_unit',
 ) }}

@@ -59,4 +59,5 @@ measured as (
     evidence="select call_id, job_id, team_id, model, latency_ms, created_at from marts.fct_llm_calls "
     ~ "where model_group = $scope_id and created_at >= $window_start and created_at < $window_end "
     ~ "and latency_ms is not null order by latency_ms desc, call_id limit 5",
+    counted_unit="'calls'",
 ) }}

@@ -67,4 +67,5 @@ found as (
     ~ "union all select 'LiteLLM: model ' || coalesce(model_group, 'not said'), count(*), min(happened_at), max(happened_at) from "
     ~ litellm_refusals_of_scope() ~ " where failure_class = 'rate_limit' group by coalesce(model_group, 'not said')) as refused "
     ~ "order by times desc, what limit 5",
+    counted_unit="case when measured.measure like 'calls%' then 'calls' else 'requests' end",
 ) }}

@@ -83,4 +83,5 @@ found as (
     ~ "select 'jobs of type ' || job_type, max(created_at), cast(count(*) as varchar) from raw.jobs where team_id = $scope_id "
     ~ "and created_at >= $window_start and created_at < $window_end group by job_type) as seen "
     ~ "order by happened_at desc, what, detail limit 5",
+    counted_unit="case measured.scope_kind when 'admin_user' then 'sign-ins' else 'calls or jobs' end",
 ) }}

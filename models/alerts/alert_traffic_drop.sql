@@ -45,6 +45,7 @@ measured as (
         judged.fall_share as observed_value,
         judged.usual_value as baseline_value,
         cast(judged.value as bigint) as volume,
+        judged.value as actual_value,
         -- from the first silent day on
         {{ day_start('(judged.value_date + 1 - cast(greatest(judged.silent_days, 1) as integer))') }} as window_start,
         {{ day_start('(judged.value_date + 1)') }} as window_end,
@@ -81,4 +82,6 @@ measured as (
     ~ "where $scope_id in ('platform', teams.organization_id, days.team_id) "
     ~ "and days.period_start_date < cast($window_end as date) "
     ~ "group by period_start_date order by period_start_date desc limit 5",
+    counted_unit="'jobs'",
+    actual_value='measured.actual_value',
 ) }}
