@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -18,7 +17,7 @@ from flows.alert_rules import Severity
 from flows.checked_yaml import Mistake, load
 from flows.outbound_http import Guard
 from flows.recipients import MailAddress
-from flows.settings import SECRET_PREFIX
+from flows.settings import SECRET_PREFIX, runbook_link
 
 if TYPE_CHECKING:
     from flows.settings import Settings
@@ -44,19 +43,6 @@ def _variable(text: str) -> str:
             f"it must be the name of an environment variable: {SECRET_PREFIX} and capital letters, digits "
             f"or _, such as {SECRET_PREFIX}SLACK_URL. The secret itself does not belong into this file"
         )
-    return text
-
-
-def _base_url(text: str) -> str:
-    parts = urlsplit(text)
-    if (
-        parts.scheme != "https"
-        or not parts.hostname
-        or parts.fragment
-        or "@" in parts.netloc
-        or not re.fullmatch(r"[A-Za-z0-9:/._~%?=&+-]{1,500}", text)
-    ):
-        raise ValueError("it must be a link such as https://wiki.example.com/alerts, without a #part")
     return text
 
 
@@ -158,7 +144,7 @@ AnyPart = Annotated[SlackPart | WebhookPart | ApprisePart | MailPart | FilePart,
 class AlertConfig(_Part):
     """The whole file."""
 
-    runbook_base_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    runbook_base_url: Annotated[str, AfterValidator(runbook_link)] | None = None
     channels: Annotated[
         dict[Annotated[str, AfterValidator(_name)], AnyPart], Field(min_length=1, max_length=100)
     ]

@@ -54,8 +54,8 @@ def notice_enqueuer(
     require_sender(config, recipients)
 
     def put(connection: Connection, notice: Notice) -> None:
-        entries = [entry for _, found in deliveries_of(notice, recipients, config) for entry in found]
-        enqueue(connection, now(connection), entries)
+        wanted = deliveries_of(notice, recipients, config, runbook_url=settings.runbook_url)
+        enqueue(connection, now(connection), [entry for _, found in wanted for entry in found])
 
     return put
 
@@ -76,17 +76,22 @@ def require_sender(config: AlertConfig | None, recipients: Recipients | None) ->
 
 
 def deliveries_of(
-    notice: Notice, recipients: Recipients | None, config: AlertConfig | None
+    notice: Notice,
+    recipients: Recipients | None,
+    config: AlertConfig | None,
+    *,
+    runbook_url: str | None = None,
 ) -> Iterator[tuple[str, list[Delivery]]]:
     """Channels by name, each with its messages of a notice; the same notice gives the same ids.
 
     An address that several channels mail gets one mail, of the first of them, with what all of them want.
+    `runbook_url` is ALMANAC_RUNBOOK_URL, which that of the alerts file overrules.
     """
     if config is None:
         if recipients is not None:
-            yield OPERATORS, _mails(notice, recipients, recipients.operators, RUNBOOKS)
+            yield OPERATORS, _mails(notice, recipients, recipients.operators, runbook_url or RUNBOOKS)
         return
-    runbooks = config.runbook_base_url or RUNBOOKS
+    runbooks = config.runbook_base_url or runbook_url or RUNBOOKS
     mailed = _mailed(notice, recipients, config)
     for name, part in config.channels.items():
         if isinstance(part, MailPart):
@@ -181,6 +186,7 @@ def _mails(notice: Notice, recipients: Recipients, addresses: Sequence[str], run
                 text=parts.text,
                 message_id=identity(notice.notice_id),
                 date=notice.made_at,
+                attachments=parts.attachments,
                 headers=headers,
             )
         )

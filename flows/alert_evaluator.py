@@ -36,6 +36,7 @@ from flows.alert_states import Memory, Observation, Patience, Telling
 from flows.failpoints import failpoint
 from flows.ops_store import EVALUATOR, OpsStore, alerting, writers
 from reports.notice import Member, Notice
+from reports.notice_lines import data_moment
 
 MAX_NOTICES = 20  # of one evaluation; what is left goes into the last of them
 DIGEST = "digest"
@@ -497,7 +498,7 @@ class _Application:
             notice_id=f"{moment}-{hashlib.sha256(mark.encode()).hexdigest()[:12]}",
             family=family,
             organization_id=organization_id,
-            organization_name=None,
+            organization_name=self._evaluation.organization_names.get(organization_id or ""),
             made_at=self._now,
             as_of=self._evaluation.as_of,
             members=tuple(self._member(step) for step in listed),
@@ -522,6 +523,7 @@ class _Application:
             scope_id=step.key.scope_id,
             scope_name=row.scope_name,
             organization_id=row.organization_id,
+            organization_name=self._evaluation.organization_names.get(row.organization_id or ""),
             measure=now.measure if now else opened["measure"],
             observed_value=now.observed_value if now else None,
             previous_value=_number(step.true.told_value),
@@ -534,11 +536,18 @@ class _Application:
             window_start=now.window_start if now else None,
             window_end=now.window_end if now else None,
             opened_at=row.opened_at,
+            # a clock may stand before what its data say
+            shown_at=data_moment(
+                _moment(opened["data_as_of"]), _moment(opened["window_end"]), row.opened_as_of
+            ),
             happened_at=self._now,
             untold_changes=max(step.true.untold_changes - 1, 0),
             reminder_number=step.memory.reminder_count if step.telling.event == "reminded" else 0,
             evidence_columns=tuple(evidence["columns"]),
             evidence_rows=tuple(tuple(values) for values in evidence["rows"]),
+            counted_unit=now.counted_unit if now else opened.get("counted_unit"),
+            actual_value=now.actual_value if now else None,
+            evidence_query=evidence["evidence_query"],
             sql=evidence["sql"],
             parameters=evidence["parameters"],
             note=evidence["note"],
@@ -735,6 +744,10 @@ def _incident_id(key: Key, as_of: datetime) -> str:
 
 def _number(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _batches(rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:

@@ -11,8 +11,10 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flows.alert_rules import (
@@ -43,10 +45,12 @@ EVIDENCE_ROWS = 5
 RULE_SECONDS = 120
 
 _CANDIDATE_COLUMNS = (
-    "rule, scope_kind, scope_id, scope_name, organization_id, severity, verdict, unknown_reason, "
-    "measure, observed_value, unit, comparison, threshold, clear_threshold, baseline_value, volume, "
-    "window_start, window_end, data_as_of, evidence_query"
+    *("rule", "scope_kind", "scope_id", "scope_name", "organization_id", "severity", "verdict"),
+    *("unknown_reason", "measure", "observed_value", "unit", "comparison", "threshold", "clear_threshold"),
+    *("baseline_value", "volume", "window_start", "window_end", "data_as_of", "evidence_query"),
 )
+# What rules that were published before do not have.
+_LATER_COLUMNS = ("counted_unit", "actual_value")
 _RULE_COLUMNS = (
     "rule, family, title, unit, severity, cadence, for_evaluations, keep_firing_evaluations, needs, owner"
 )
@@ -85,8 +89,9 @@ class RuleReader:
 
     def candidates(self, rule: str) -> list[Candidate]:
         """What a rule says of every scope; AlmanacError when its SQL fails."""
-        _, rows = self._engine.ask(f"select {_CANDIDATE_COLUMNS} from alerts.alert_{self._known(rule)}")
-        return [_candidate(row) for row in rows]
+        # all columns, whichever the published night has
+        columns, rows = self._engine.ask(f"select * from alerts.alert_{self._known(rule)}")
+        return [self._named(_candidate(columns, row)) for row in rows]
 
     def evaluate(self, cadences: Iterable[Cadence], *, rules: Iterable[str] | None = None) -> Evaluation:
         """Ask every rule of some cadences (or those named); one that fails is unknown, the others go on."""
@@ -101,7 +106,7 @@ class RuleReader:
                 found += self.candidates(rule.name)
             except AlmanacError as error:
                 unknown[rule.name] = str(error)
-        return Evaluation(self._as_of, wanted, self.book, tuple(found), unknown)
+        return Evaluation(self._as_of, wanted, self.book, tuple(found), unknown, self.organization_names)
 
     def sql_of(self, rule: str) -> str:
         """The select of a rule's view, without what changes from night to night."""
@@ -150,13 +155,31 @@ class RuleReader:
         self.at(as_of)
         rule_sql = self._engine.runnable(evidence_sql.rstrip().rstrip(";"))
         query = (
-            f"select {_CANDIDATE_COLUMNS} from ({rule_sql}) as rule_rows "
+            f"select * from ({rule_sql}) as rule_rows "
             "where scope_kind = $wanted_kind and scope_id = $wanted_id"
         )
         # other names than those of the queries of evidence, which a rule holds as text
         given = {"wanted_kind": key.scope_kind, "wanted_id": key.scope_id}
-        _, rows = self._engine.ask(query, given)
-        return _candidate(rows[0]) if rows else None
+        columns, rows = self._engine.ask(query, given)
+        return self._named(_candidate(columns, rows[0])) if rows else None
+
+    @cached_property
+    def organization_names(self) -> dict[str, str]:
+        """The names of the organizations of the published night by id; what cannot be read has none."""
+        try:
+            _, rows = self._engine.ask(
+                "select organization_id, organization_name from marts.dim_organizations"
+            )
+        except AlmanacError:
+            return {}
+        return {organization: name for organization, name in rows if name is not None}
+
+    def _named(self, candidate: Candidate) -> Candidate:
+        """A candidate of an organization with its name; teams have none in the source."""
+        key = candidate.key
+        if key.scope_kind != "organization" or candidate.scope_name != key.scope_id:
+            return candidate
+        return replace(candidate, scope_name=self.organization_names.get(key.scope_id, key.scope_id))
 
     def _known(self, rule: str) -> str:
         if rule not in self.book.rules:
@@ -349,8 +372,10 @@ class _PostgresRules:
         self._connection.close()
 
 
-def _candidate(row: tuple[Any, ...]) -> Candidate:
-    named = dict(zip(_CANDIDATE_COLUMNS.split(", "), row, strict=True))
+def _candidate(columns: tuple[str, ...], row: tuple[Any, ...]) -> Candidate:
+    found = dict(zip(columns, row, strict=True))
+    named = {name: found[name] for name in _CANDIDATE_COLUMNS}
+    named |= {name: found[name] for name in _LATER_COLUMNS if name in found}
     key = Key(named.pop("rule"), named.pop("scope_kind"), named.pop("scope_id"))
     named["severity"] = Severity(named["severity"])
     named["verdict"] = Verdict(named["verdict"])

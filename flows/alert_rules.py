@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -126,6 +127,10 @@ class Candidate:
     window_end: datetime | None
     data_as_of: datetime | None
     evidence_query: str
+    # of the volume; None in what was published before there was one, as is the next
+    counted_unit: str | None = None
+    # where the observed value only says how far it is from the usual: the value itself, in counted_unit
+    actual_value: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +159,8 @@ class Evaluation:
     candidates: tuple[Candidate, ...]
     # by rule: why nothing of it could be asked (its SQL failed, its source is stale)
     unknown_rules: dict[str, str]
+    # names of organizations by id, as far as they are known
+    organization_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def as_json_value(value: Any) -> Any:

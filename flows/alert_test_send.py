@@ -48,6 +48,7 @@ def notice_of_test(now: datetime) -> Notice:
         scope_id="platform",
         scope_name="platform",
         organization_id=None,
+        organization_name=None,
         measure="test messages",
         observed_value=Decimal(1),
         previous_value=None,
@@ -60,6 +61,7 @@ def notice_of_test(now: datetime) -> Notice:
         window_start=None,
         window_end=None,
         opened_at=now,
+        shown_at=None,
         happened_at=now,
         note="sent by almanac alerts test-send; no incident was opened, and there is nothing to do",
     )
@@ -82,7 +84,7 @@ def send_tests(settings: Settings, *, only: str | None = None) -> list[Tried]:
     if only is not None and config is not None:
         # by itself: an address that another channel mails too is told all the same
         config = config.model_copy(update={"channels": {only: config.channels[only]}})
-    wanted = dict(deliveries_of(notice_of_test(now), recipients, config))
+    wanted = dict(deliveries_of(notice_of_test(now), recipients, config, runbook_url=settings.runbook_url))
     if not any(wanted.values()):
         raise UsageError(
             "Nobody is told of alerts: set ALMANAC_ALERTS, or name operators in the recipients file."

@@ -6,6 +6,7 @@ import zoneinfo
 from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
@@ -58,6 +59,8 @@ class Settings(BaseSettings):
     recipients: Path | None = None
     # which alerts go where; without it, mails to the operators that the recipients file names
     alerts: Path | None = None
+    # where the runbooks can be read: notices link it, followed by #rule; that of the alerts file overrules it
+    runbook_url: str | None = None
     # the mail server; it may hold a password
     smtp_url: str | None = Field(default=None, repr=False)
     smtp_ca_file: Path | None = None
@@ -81,6 +84,11 @@ class Settings(BaseSettings):
         if name in _NOT_A_PLACE or name not in zoneinfo.available_timezones():
             raise ValueError(f"{name!r} is not an IANA time zone such as UTC or Europe/Berlin")
         return name
+
+    @field_validator("runbook_url")
+    @classmethod
+    def _is_a_runbook_link(cls, text: str | None) -> str | None:
+        return None if text is None else runbook_link(text)
 
     @field_validator("warehouse_url")
     @classmethod
@@ -154,6 +162,20 @@ class Settings(BaseSettings):
     def previous_path(self) -> Path:
         """The warehouse that was published before the present one: the next side file."""
         return self.build_dir / "previous.duckdb"
+
+
+def runbook_link(text: str) -> str:
+    """A link to which #rule can be added, as it is; ValueError for anything else."""
+    parts = urlsplit(text)
+    if (
+        parts.scheme != "https"
+        or not parts.hostname
+        or parts.fragment
+        or "@" in parts.netloc
+        or not re.fullmatch(r"[A-Za-z0-9:/._~%?=&+-]{1,500}", text)
+    ):
+        raise ValueError("it must be a link such as https://wiki.example.com/alerts, without a #part")
+    return text
 
 
 # Of minute, hour, day of the month, month, day of the week (0 and 7 are Sunday).

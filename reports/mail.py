@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from reports import formats
 from reports.formats import safe_label
-from reports.message import header_text
+from reports.message import Attachment, header_text
 from reports.pictures import finding, process
 from reports.render import environment, in_order, inline_plain
 from reports.review import Driver, Kpi, Review
@@ -53,6 +53,7 @@ class MailParts:
     html: str
     text: str
     pictures: tuple[MailPicture, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
 
 
 def review_mail(

@@ -44,7 +44,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that comes with the mail."""
+    """A file that comes with the mail; text is UTF-8."""
 
     file_name: str
     media_type: str
@@ -145,7 +145,11 @@ def _assembled(mail: Mail, meant: Mapping[str, str]) -> EmailMessage:
     for attachment in mail.attachments:
         maintype, _, subtype = attachment.media_type.partition("/")
         message.add_attachment(
-            attachment.content, maintype=maintype, subtype=subtype, filename=attachment.file_name
+            attachment.content,
+            maintype=maintype,
+            subtype=subtype,
+            filename=attachment.file_name,
+            params={"charset": "utf-8"} if maintype == "text" else None,
         )
     return message
 

@@ -27,6 +27,7 @@ class Member:
     scope_id: str
     scope_name: str
     organization_id: str | None
+    organization_name: str | None
     measure: str
     observed_value: Decimal | None
     # of the notice before; None in the first
@@ -40,13 +41,22 @@ class Member:
     window_start: datetime | None
     window_end: datetime | None
     opened_at: datetime
+    # how far the data reached that opened it; None where that was not kept
+    shown_at: datetime | None
     # of what the notice tells
     happened_at: datetime
+    # of the volume; where the observed value only says how far it is from the usual, also of the next and of
+    # the baseline
+    counted_unit: str | None = None
+    actual_value: Decimal | None = None
     # how often it fired and cleared since the last notice, when nobody was told
     untold_changes: int = 0
     reminder_number: int = 0
     evidence_columns: tuple[str, ...] = ()
     evidence_rows: tuple[tuple[str | None, ...], ...] = ()
+    # the query of those rows: its parameters are $scope_id, $window_start and $window_end
+    evidence_query: str = ""
+    # of the rule, whole
     sql: str = ""
     parameters: dict[str, str | None] = field(default_factory=dict)
     note: str | None = None

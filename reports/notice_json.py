@@ -13,11 +13,11 @@ from decimal import Decimal
 from typing import Any
 
 from reports.notice import TEST, Member, Notice
-from reports.notice_mail import IN_FULL
+from reports.notice_lines import IN_FULL
 
 LONGEST_TEXT = 500  # characters of a name or a cell
 LONGEST_NAME = 80  # of what is only named
-LONGEST_SQL = 20_000
+LONGEST_QUERY = 5_000
 LARGEST_DOCUMENT = 250_000  # bytes; beyond, critical incidents are only named and others only counted
 
 
@@ -34,7 +34,7 @@ def notice_json(notice: Notice, *, runbooks: str) -> bytes:
     for number, (member, name) in enumerate(zip(notice.members, names, strict=True)):
         reserved -= _size(name) if name is not None else 0
         if not is_full:
-            incident = _incident(member, runbooks, in_full=number < IN_FULL)
+            incident = _incident(member, runbooks)
             is_full = number > 0 and _size(incident) > room - reserved
         if not is_full:
             incidents.append(incident)
@@ -43,6 +43,7 @@ def notice_json(notice: Notice, *, runbooks: str) -> bytes:
             named.append(name)
         else:
             omitted[member.severity] += 1
+    _add_sql(incidents, notice.members, room)
     state = "test" if notice.family == TEST else "resolved" if notice.is_resolved else "firing"
     document = {
         "type": f"alerts.{state}",
@@ -63,8 +64,30 @@ def notice_json(notice: Notice, *, runbooks: str) -> bytes:
     return json.dumps(document, ensure_ascii=True, separators=(",", ":")).encode("ascii")
 
 
-def _incident(member: Member, runbooks: str, *, in_full: bool) -> dict[str, Any]:
-    """One member; the SQL of the first ones only, `almanac alerts explain` has that of all."""
+def _add_sql(incidents: list[dict[str, Any]], members: tuple[Member, ...], room: int) -> None:
+    """The whole SQL of the rules, as far as it fits: of the first incidents each, then once for all with it.
+
+    What has none says whose it is (`sql_incident_id`), or that it was left out (`left_out`).
+    """
+    holders: dict[str, str] = {}
+    for number, (incident, member) in enumerate(zip(incidents, members, strict=False)):
+        evidence, sql = incident["evidence"], member.sql
+        if not sql:
+            continue
+        size = len(json.dumps(sql))
+        if size <= room and (number < IN_FULL or sql not in holders):
+            room -= size
+            evidence["sql"] = sql
+            holders.setdefault(sql, member.incident_id)
+        elif sql in holders:
+            evidence["sql_incident_id"] = holders[sql]
+        else:
+            evidence["left_out"].append("sql")
+
+
+def _incident(member: Member, runbooks: str) -> dict[str, Any]:
+    """One member, without the SQL of its rule."""
+    query = member.evidence_query
     return {
         "incident_id": member.incident_id,
         "event": member.event,
@@ -81,9 +104,12 @@ def _incident(member: Member, runbooks: str, *, in_full: bool) -> dict[str, Any]
         "threshold": _number(member.threshold),
         "clear_threshold": _number(member.clear_threshold),
         "baseline_value": _number(member.baseline_value),
+        "actual_value": _number(member.actual_value),
         "volume": None if member.volume is None else str(member.volume),
+        "counted_unit": member.counted_unit,
         "window_start": _moment(member.window_start),
         "window_end": _moment(member.window_end),
+        "shown_at": _moment(member.shown_at),
         "opened_at": _moment(member.opened_at),
         "happened_at": _moment(member.happened_at),
         "reminder_number": str(member.reminder_number),
@@ -93,8 +119,11 @@ def _incident(member: Member, runbooks: str, *, in_full: bool) -> dict[str, Any]
         "evidence": {
             "columns": list(member.evidence_columns),
             "rows": [[_text(cell) for cell in row] for row in member.evidence_rows[:5]],
-            "sql": member.sql[:LONGEST_SQL] if in_full else None,
+            "query": query if len(query) <= LONGEST_QUERY else None,
+            "sql": None,
+            "sql_incident_id": None,
             "parameters": {name: _text(value) for name, value in member.parameters.items()},
+            "left_out": [] if len(query) <= LONGEST_QUERY else ["query"],
         },
     }
 
@@ -116,6 +145,7 @@ def _scope(member: Member, longest: int = LONGEST_TEXT) -> dict[str, str | None]
         "id": _text(member.scope_id, longest),
         "name": _text(member.scope_name, longest),
         "organization_id": _text(member.organization_id, longest),
+        "organization_name": _text(member.organization_name, longest),
     }
 
 

@@ -1,211 +1,185 @@
-"""A notice of alerts as a mail: what fires, where, since when, with which evidence, and when it is over."""
+"""A notice of alerts as a mail: what fires, where, since when, with which evidence, and when it is over.
+
+The first members are told in full, with the query of their rows; the whole SQL of their rules comes with the
+mail as a file for each. However many there are, the page stays as large as mail programs show whole: what
+has no place in it is named by a file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from decimal import Decimal
+import json
+
+from markupsafe import escape
 
 from reports import formats
-from reports.formats import safe_label
 from reports.mail import MailParts, inlined, wrapped
-from reports.message import header_text
-from reports.notice import TEST, Member, Notice
+from reports.message import LARGEST_HTML, Attachment, header_text
+from reports.notice import Member, Notice
+from reports.notice_lines import (
+    IN_FULL,
+    SHOWN_QUERY,
+    Line,
+    cut_query,
+    facts_of,
+    lines_of,
+    omitted_text,
+    organization_text,
+    sentence,
+    short_text,
+    subject_of,
+)
 from reports.render import environment
 
-# Members that are told in full; a mail is cut off by the reader's program at about 100,000 bytes.
-IN_FULL = 8
-SHOWN_ROWS = 5
-SHOWN_CHARACTERS = 60  # of a cell of the evidence
-SHOWN_SQL = 1500  # characters; `almanac alerts explain` has all of it
-
-_EVENTS = {
-    "opened": "Firing",
-    "still_firing": "Firing",
-    "escalated": "Worse",
-    "reminded": "Still firing",
-    "resolved": "Resolved",
-    "closed": "Closed",
-}
-_COMPARED = {">": "above", ">=": "at or above", "<=": "at or below"}
-_CLEARED = {">": "at or below", ">=": "below", "<=": "above"}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One member in words."""
-
-    member: Member
-    event: str
-    scope: str
-    observed: str
-    condition: str
-    clears: str
-    baseline: str | None
-    since: str
-    change: str | None
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    sql: str
-    parameters: str
-    runbook: str
+# Bytes of the files of SQL in one mail; those of further members are read with `almanac alerts explain`.
+LARGEST_SQL_FILES = 120_000
+# Bytes of the page for those that are only named in it, when there are any; of the tags about each.
+_ROOM_FOR_NAMES = 20_000
+_LARGEST_TAGS = 70
+_NAMES_FILE = "incidents.txt"
 
 
 def notice_mail(notice: Notice, *, runbooks: str) -> MailParts:
     """The mail of one notice. `runbooks` is where a rule's runbook is found, followed by #rule."""
     lines = lines_of(notice, runbooks)
+    files = _sql_files(notice, lines[:IN_FULL])
+    in_full = min(len(lines), IN_FULL)
+    while True:
+        parts = _parts(notice, lines, in_full, 0, files)
+        room = LARGEST_HTML - len(parts.html.encode("utf-8"))
+        if room >= (_ROOM_FOR_NAMES if len(lines) > in_full else 0) or in_full == 1:
+            break
+        in_full -= 1
+    in_short = 0
+    for line in lines[in_full:]:
+        room -= len(escape(short_text(line)).encode("utf-8")) + _LARGEST_TAGS
+        if room < 0:
+            break
+        in_short += 1
+    return _parts(notice, lines, in_full, in_short, files) if in_short else parts
+
+
+def _parts(
+    notice: Notice, lines: tuple[Line, ...], in_full: int, in_short: int, files: tuple[Attachment, ...]
+) -> MailParts:
+    """The mail with so many members in full, and so many of the others named in it."""
     subject = header_text(subject_of(notice, lines))
     preheader = "; ".join(f"{line.scope}: {line.observed}" for line in lines[:3])
+    attached = {file.file_name for file in files}
+    told = lines[:in_full]
+    named = lines[in_full : in_full + in_short]
+    rest = len(lines) - in_full - in_short
+    elsewhere = None
+    if rest:
+        elsewhere = f"{rest:,} more are named in the attached {_NAMES_FILE}."
+        files = (*files, _names_file(lines))
     given = {
         "notice": notice,
         "subject": subject,
         "preheader": preheader,
         "lines": lines,
-        "in_full": lines[:IN_FULL],
-        "in_short": lines[IN_FULL:],
+        "organization": organization_text(notice.organization_id, notice.organization_name),
+        "in_full": [
+            {
+                "line": line,
+                "measure": sentence(line.member.measure),
+                "window": sentence(line.window),
+                "note": sentence(line.note),
+                "query": cut_query(line, SHOWN_QUERY),
+                "where": _where(line, attached),
+            }
+            for line in told
+        ],
+        "in_short": named,
+        "elsewhere": elsewhere,
         "omitted": omitted_text(notice.omitted),
     }
     page = environment("en-GB").get_template("notice.html.j2").render(given)
-    return MailParts(subject, preheader, inlined(page), _text(notice, lines))
+    text = _text(notice, told, named, elsewhere, attached)
+    return MailParts(subject, preheader, inlined(page), text, attachments=files)
 
 
-def lines_of(notice: Notice, runbooks: str) -> tuple[Line, ...]:
-    """The members in words, for any channel; names are labels, not yet escaped."""
-    return tuple(_line(member, runbooks) for member in notice.members)
+def _where(line: Line, attached: set[str]) -> str:
+    """Where the whole SQL of the member's rule is."""
+    name = _file_name(line.member)
+    if not line.member.sql:
+        return f"All that is known of it: {line.explain}"
+    if name in attached:
+        return f"The rule's whole SQL: the attached {name}, or {line.explain}"
+    return f"The rule's whole SQL is not attached: {line.explain}"
 
 
-def value_text(value: Decimal | None, unit: str) -> str:
-    """A value of a rule with its unit, for people."""
-    if value is None:
-        return "not known"
-    if unit.startswith("share of "):
-        return f"{formats.percent(value)} of {unit.removeprefix('share of ')}"
-    if unit == "share":
-        return formats.percent(value)
-    if unit == "increase":
-        return f"{formats.signed_percent(value, 0)} on the usual"
-    if unit == "fall":
-        return f"{formats.percent(value, 0)} below the usual"
-    shown: Mapping[str, Callable[[Decimal], str]] = {
-        "ms": formats.milliseconds,
-        "USD": formats.usd,
-    }
-    if unit in shown:
-        return shown[unit](value)
-    number = formats.count(value) if value == value.to_integral_value() else formats.average(value)
-    return f"{number} {unit}"
-
-
-def _line(member: Member, runbooks: str) -> Line:
-    unit = member.unit
-    age = member.happened_at - member.opened_at
-    change = None
-    if member.previous_value is not None and member.observed_value is not None:
-        change = f"{value_text(member.previous_value, unit)} when it was last told"
-    rows = tuple(
-        tuple("not known" if cell is None else safe_label(cell, SHOWN_CHARACTERS) for cell in row)
-        for row in member.evidence_rows[:SHOWN_ROWS]
-    )
-    return Line(
-        member=member,
-        event=_EVENTS[member.event],
-        scope=_scope(member),
-        observed=value_text(member.observed_value, unit),
-        condition=f"fires {_COMPARED[member.comparison]} {value_text(member.threshold, unit)}",
-        clears=f"clears {_CLEARED[member.comparison]} {value_text(member.clear_threshold, unit)}",
-        baseline=None if member.baseline_value is None else _baseline(member),
-        since=f"{formats.moment(member.opened_at)} UTC"
-        + (f", for {_age(age)}" if age.total_seconds() >= 60 else ""),
-        change=change,
-        columns=tuple(safe_label(name.replace("_", " "), 30) for name in member.evidence_columns),
-        rows=rows,
-        sql=member.sql[:SHOWN_SQL] + (" …" if len(member.sql) > SHOWN_SQL else ""),
-        parameters=", ".join(
-            f"{name} = {safe_label(value, 80)}"
-            for name, value in member.parameters.items()
-            if value is not None
-        ),
-        runbook=f"{runbooks}#{member.rule}",
-    )
-
-
-def _baseline(member: Member) -> str:
-    assert member.baseline_value is not None
-    if member.unit in ("increase", "fall"):
-        return f"usually {formats.average(member.baseline_value)}"
-    return f"usually {value_text(member.baseline_value, member.unit)}"
-
-
-def _scope(member: Member) -> str:
-    if member.scope_kind == "platform":
-        return "the platform"
-    return f"{member.scope_kind.replace('_', ' ')} {safe_label(member.scope_name, 60)}"
-
-
-def _age(age: timedelta) -> str:
-    hours = age.total_seconds() / 3600
-    if hours < 1:
-        return f"{int(hours * 60)} min"
-    return f"{int(hours)} h" if hours < 48 else f"{int(hours / 24)} days"
-
-
-def omitted_text(omitted: Mapping[str, int]) -> str | None:
-    """What is only counted; None when nothing is."""
-    total = sum(omitted.values())
-    if not total:
-        return None
-    parts = ", ".join(f"{count:,} {severity}" for severity, count in sorted(omitted.items()))
-    return f"{total:,} more are not listed here ({parts}). almanac alerts list shows all."
-
-
-def short_text(line: Line) -> str:
-    """One member in one line."""
-    return f"{line.event} ({line.member.severity}): {line.member.title}, {line.scope}, {line.observed}"
-
-
-def subject_head(notice: Notice) -> str:
-    """How loud it is, in one word."""
-    if notice.family == TEST:
-        return "TEST"
-    return "RESOLVED" if notice.is_resolved else notice.severity.upper()
-
-
-def subject_of(notice: Notice, lines: tuple[Line, ...]) -> str:
-    """The notice in one line."""
-    return f"[{subject_head(notice)}] {summary_of(notice, lines)}"
-
-
-def summary_of(notice: Notice, lines: tuple[Line, ...]) -> str:
-    """Its first member in one line, and how many more there are."""
-    first = lines[0]
-    total = len(lines) + sum(notice.omitted.values())
-    more = f" and {total - 1:,} more" if total > 1 else ""
-    reminder = f" (reminder {first.member.reminder_number})" if first.member.reminder_number else ""
-    return f"{first.member.title}: {first.scope}, {first.observed}{more}{reminder}"
-
-
-def _text(notice: Notice, lines: tuple[Line, ...]) -> str:
+def _text(
+    notice: Notice,
+    in_full: tuple[Line, ...],
+    in_short: tuple[Line, ...],
+    elsewhere: str | None,
+    attached: set[str],
+) -> str:
     parts = [f"Alerts as of {formats.moment(notice.as_of)} UTC"]
-    for line in lines[:IN_FULL]:
-        member = line.member
-        said = [
-            f"{line.event.upper()} ({member.severity}): {member.title}, {line.scope}",
-            f"  {member.measure}: {line.observed}" + (f"; {line.baseline}" if line.baseline else ""),
-            f"  {line.condition}, {line.clears}",
-            f"  since {line.since}" + (f"; {line.change}" if line.change else ""),
-        ]
-        if member.untold_changes:
-            said.append(f"  it changed {member.untold_changes} times since, untold")
+    for line in in_full:
+        first, *facts = facts_of(line)
+        said = [first, *(f"  {fact}" for fact in facts)]
         if line.rows:
-            said.append("  " + " | ".join(line.columns))
-            said += ["  " + " | ".join(row) for row in line.rows]
-        said.append(f"  incident {member.incident_id}; almanac alerts explain {member.incident_id}")
+            said.append("  Contributing most:")
+            said += [f"    {' | '.join(cells)}" for cells in (line.columns, *line.rows)]
+        if line.query:
+            said.append("  Query of the rows:")
+            said += [f"    {part}" for part in cut_query(line, SHOWN_QUERY).splitlines()]
+        if line.parameters:
+            said.append(f"  with {line.parameters}")
+        said.append(f"  {_where(line, attached)}")
+        said.append(f"  incident {line.member.incident_id}, looked after by {line.member.owner}")
         said.append(f"  runbook {line.runbook}")
         parts.append("\n".join(said))
-    short = [short_text(line) for line in lines[IN_FULL:]]
-    if short:
-        parts.append("\n".join(short))
-    if (omitted := omitted_text(notice.omitted)) is not None:
-        parts.append(wrapped(omitted))
+    if in_short:
+        parts.append("\n".join(short_text(line) for line in in_short))
+    parts += [wrapped(said) for said in (elsewhere, omitted_text(notice.omitted)) if said is not None]
+    parts.append(f"Notice {notice.notice_id}")
     return "\n\n".join([*parts, ""])
+
+
+def _names_file(lines: tuple[Line, ...]) -> Attachment:
+    """All members in a line each, for those that the mail has no room for."""
+    named = "\n".join(f"{line.member.incident_id}  {short_text(line)}" for line in lines)
+    return Attachment(_NAMES_FILE, "text/plain", f"{named}\n".encode())
+
+
+def _file_name(member: Member) -> str:
+    return f"{member.incident_id}.sql"
+
+
+def _sql_files(notice: Notice, lines: tuple[Line, ...]) -> tuple[Attachment, ...]:
+    """The SQL of the first members, as far as there is room: a file each."""
+    files: list[Attachment] = []
+    room = LARGEST_SQL_FILES
+    for line in lines:
+        if not line.member.sql or any(file.file_name == _file_name(line.member) for file in files):
+            continue
+        content = _sql_file(line.member).encode("utf-8", "replace")
+        if len(content) <= room:
+            room -= len(content)
+            files.append(Attachment(_file_name(line.member), "text/plain", content))
+    return tuple(files)
+
+
+def _sql_file(member: Member) -> str:
+    """The query of the rows and that of the rule, after a comment with what they are asked with."""
+    # JSON has no line ends, so that nothing that people typed leaves the comment
+    given = [f"--   {name} = {json.dumps(value)}" for name, value in member.parameters.items()]
+    return "\n".join(
+        [
+            f"-- Incident {member.incident_id}, rule {member.rule}: parameters, as it was opened",
+            *given,
+            "-- Both read a published night: set almanac_as_of for the session first, in DuckDB by",
+            "--   set variable almanac_as_of = timestamp '...'",
+            "-- in PostgreSQL by",
+            "--   select set_config('almanac.as_of', '...', false)",
+            "",
+            "-- The rows that contribute most; $scope_id, $window_start and $window_end are parameters.",
+            f"{member.evidence_query.strip() or 'select null as no_query'};",
+            "",
+            "-- The rule, of all its scopes.",
+            f"{member.sql.strip().rstrip(';')};",
+            "",
+        ]
+    )

@@ -12,14 +12,17 @@ from typing import Any
 
 from reports.formats import without_signs
 from reports.notice import Notice
-from reports.notice_mail import (
+from reports.notice_lines import (
     IN_FULL,
     Line,
+    cut_query,
+    facts_of,
     lines_of,
     omitted_text,
     short_text,
     subject_head,
     summary_of,
+    whole_sql,
 )
 
 # Of the bars; what is over has the colour of what is no matter.
@@ -53,7 +56,7 @@ def slack_payload(notice: Notice, *, runbooks: str) -> bytes:
         if line.member.severity == "critical":
             reserved -= _size(short_text(line))
         if number < IN_FULL and not short:
-            told = [_plain(_full(line)), _context(line)]
+            told = [_plain(_full(line)), *_query(line), _context(line)]
             size = sum(len(json.dumps(block)) for block in told)
             if size <= room - reserved or not blocks:
                 blocks += told
@@ -98,36 +101,33 @@ def _size(text: str) -> int:
 
 
 def _full(line: Line) -> str:
-    member = line.member
-    said = [
-        f"{line.event.upper()} ({member.severity}): {member.title}, {line.scope}",
-        f"{member.measure}: {line.observed}" + (f"; {line.baseline}" if line.baseline else ""),
-        f"{line.condition}, {line.clears}",
-        f"since {line.since}" + (f"; {line.change}" if line.change else ""),
-    ]
-    if member.reminder_number:
-        said.append(f"reminder {member.reminder_number}")
-    if member.untold_changes:
-        said.append(f"it changed {member.untold_changes} times since, untold")
+    said = facts_of(line)
     if line.rows:
-        said.append(" | ".join(line.columns))
-        said += [" | ".join(row) for row in line.rows]
-    elif member.note:
-        said.append(member.note)
-    if line.sql:
-        said.append(f"SQL: {' '.join(line.sql.split())[:500]}")
-    if line.parameters:
-        said.append(f"with {line.parameters}"[:300])
-    said.append(f"almanac alerts explain {member.incident_id}")
+        said += ["contributing most:", " | ".join(line.columns), *(" | ".join(row) for row in line.rows)]
     return "\n".join(said)
+
+
+def _query(line: Line) -> list[dict[str, Any]]:
+    """The query of the rows with its parameters, and where the whole SQL of the rule is."""
+    # its own block, so that a long row takes it no room; signs such as < are written longer
+    end = [*([f"with {line.parameters}"] if line.parameters else []), whole_sql(line)]
+    room = LONGEST_TEXT - sum(len(escaped(part)) + 1 for part in end) - 20
+    query = line.query
+    while len(escaped(cut_query(line, len(query)))) > room and query:
+        query = query[: len(query) * 9 // 10]
+    said = [f"Query of the rows: {cut_query(line, len(query))}"] if line.query else []
+    return [_plain("\n".join([*said, *end]))]
 
 
 def _context(line: Line) -> dict[str, Any]:
     """Where the runbook is: a link where there is a base URL to make one of."""
+    said = f"Incident {line.member.incident_id}, looked after by {line.member.owner}."
     if not line.runbook.startswith("https://"):
-        return _plain(f"Incident {line.member.incident_id}. Runbook: {line.runbook}", kind="context")
+        return _plain(f"{said} Runbook: {line.runbook}", kind="context")
     link = f"<{escaped(line.runbook)}|Runbook of this rule>"
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": link, "verbatim": True}]}
+    context = _plain(said, kind="context")
+    context["elements"].append({"type": "mrkdwn", "text": link, "verbatim": True})
+    return context
 
 
 def _plain(text: str, kind: str = "section") -> dict[str, Any]:

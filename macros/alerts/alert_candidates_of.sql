@@ -14,8 +14,14 @@
     so that what decides on support is what is shown.
     `evidence` is a query of up to five rows that contribute most, as text, whose parameters are written
     $scope_id, $window_start and $window_end; or one for each measure.
+
+    `counted_unit`: the unit of the volume, as SQL; of the baseline too where the observed value only says how
+    far it is from the usual, whose own value `actual_value` then is.
 -#}
-{%- macro alert_candidates_of(measured, rule, fires, threshold, clear_threshold, evidence, clear_when="false", takes_overrides=true) -%}
+{%- macro alert_candidates_of(
+    measured, rule, fires, threshold, clear_threshold, evidence, clear_when="false", takes_overrides=true,
+    counted_unit="null", actual_value="null"
+) -%}
     {%- set clears = {'>': '<=', '>=': '<', '<=': '>'}[fires] -%}
     {%- set fires_at = threshold -%}
     {%- set clears_at = clear_threshold -%}
@@ -57,6 +63,8 @@
         cast(measured.clear_threshold as numeric(28, 8)) as clear_threshold,
         cast(measured.baseline_number as numeric(28, 8)) as baseline_value,
         cast(measured.volume_number as bigint) as volume,
+        cast({{ counted_unit }} as {{ dbt.type_string() }}) as counted_unit,
+        cast({{ number_or_null(actual_value) }} as numeric(28, 8)) as actual_value,
         cast(measured.window_start as timestamp) as window_start,
         cast(measured.window_end as timestamp) as window_end,
         cast(measured.data_as_of as timestamp) as data_as_of,

@@ -92,6 +92,8 @@ measured as (
             else ranked.increase_share end as observed_value,
         ranked.usual_value as baseline_value,
         case when ranked.measure <> 'client cost' then cast(ranked.value as bigint) end as volume,
+        case ranked.measure when 'client cost' then 'USD' else ranked.measure end as value_unit,
+        ranked.value as actual_value,
         {{ day_start('ranked.value_date') }} as window_start,
         {{ day_start('(ranked.value_date + 1)') }} as window_end,
         moment.last_complete_until as data_as_of,
@@ -113,6 +115,6 @@ measured as (
 
 {{ alert_candidates_of(
     'measured', rule=rule, fires='>', threshold='fires_above', clear_threshold='clears_at', evidence=evidence,
-    takes_overrides=false
+    takes_overrides=false, counted_unit='measured.value_unit', actual_value='measured.actual_value'
 ) }}
 {%- endmacro -%}

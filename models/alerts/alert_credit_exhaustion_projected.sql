@@ -52,4 +52,5 @@ measured as (
     evidence="select period_start_date, credits_used, credits_allocated, credits_purchased, closing_balance "
     ~ "from marts.credit_usage_daily where team_id = $scope_id "
     ~ "and period_start_date < cast($window_end as date) order by period_start_date desc limit 5",
+    counted_unit="'credits'",
 ) }}

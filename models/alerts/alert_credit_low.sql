@@ -80,4 +80,5 @@ measured as (
     threshold='own_threshold',
     clear_threshold='own_clear_threshold',
     evidence=evidence_of_ledger(),
+    counted_unit="'credits'",
 ) }}

@@ -30,6 +30,7 @@ measured as (
         ranked.failure_rate as observed_value,
         ranked.usual_rate as baseline_value,
         ranked.total_count as volume,
+        ranked.measure as volume_unit,
         moment.evaluated_at - ranked.window_hours * interval '1 hour' as window_start,
         moment.evaluated_at as window_end,
         moment.data_as_of,
@@ -56,4 +57,5 @@ measured as (
         'failed share of calls': evidence_of_failed_calls(),
     },
     takes_overrides=false,
+    counted_unit='measured.volume_unit',
 ) }}

@@ -58,4 +58,5 @@ measured as (
     clear_threshold='p95_clear_threshold_ms',
     evidence=evidence_of_slow_calls(),
     takes_overrides=false,
+    counted_unit="'calls'",
 ) }}

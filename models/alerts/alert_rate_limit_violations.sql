@@ -69,4 +69,5 @@ found as (
     ~ litellm_refusals_of_scope() ~ " where failure_class = 'rate_limit' group by coalesce(model_group, 'not said')) as refused "
     ~ "order by times desc, what limit 5",
     takes_overrides=false,
+    counted_unit="case when measured.measure like 'calls%' then 'calls' else 'requests' end",
 ) }}

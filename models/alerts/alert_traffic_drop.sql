@@ -46,6 +46,8 @@ measured as (
         judged.fall_share as observed_value,
         judged.usual_value as baseline_value,
         cast(judged.value as bigint) as volume,
+        judged.measure as value_unit,
+        judged.value as actual_value,
         -- from the first silent day on
         {{ day_start('(judged.value_date + 1 - cast(greatest(judged.silent_days, 1) as integer))') }} as window_start,
         {{ day_start('(judged.value_date + 1)') }} as window_end,
@@ -85,4 +87,6 @@ measured as (
     ~ "and days.period_start_date < cast($window_end as date) "
     ~ "group by period_start_date order by period_start_date desc limit 5",
     takes_overrides=false,
+    counted_unit='measured.value_unit',
+    actual_value='measured.actual_value',
 ) }}
