@@ -148,7 +148,8 @@ def test_the_label_of_an_admin_is_read_by_the_words_of_their_address(replayed: B
 def test_a_label_of_a_team_is_of_its_organization_too(replayed: Backtest) -> None:
     assert replayed.labels is not None
     (spike,) = [label for label in replayed.labels if label.kind == "traffic_spike"]
-    assert (spike.teams, spike.organizations) == ({"globex-chat"}, {"org_globex"})
+    assert spike.teams == {"globex-chat"}
+    assert spike.organizations == {"org_globex"}
 
 
 @pytest.mark.parametrize("rule", rules_with_runbooks())
