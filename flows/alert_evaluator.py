@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from flows import alert_states
+from flows.alert_observations import Observations
 from flows.alert_rules import (
     Cadence,
     Candidate,
@@ -32,7 +33,7 @@ from flows.alert_rules import (
     Verdict,
     as_json_value,
 )
-from flows.alert_states import Memory, Observation, Patience, Telling
+from flows.alert_states import Memory, Patience, Telling
 from flows.failpoints import failpoint
 from flows.ops_store import EVALUATOR, OpsStore, alerting, writers
 from reports.notice import Member, Notice
@@ -47,11 +48,6 @@ OLDEST_NEWS = timedelta(hours=48)
 # A clock that claims to be further ahead than this was wrong.
 _LONGEST_AHEAD = timedelta(days=1)
 ROWS_AT_ONCE = 500
-# Scopes without end, which a rule lists for some days after they last met it: one that it no longer lists is
-# clear, if the rule could be asked.
-LISTED_WHILE_MET = frozenset({"client", "key", "admin_user"})
-# The rules that list so the teams that are not there any more, or that a request only named.
-LISTING_TEAMS_WHILE_MET = frozenset({"auth_failures", "unauthorized_access", "rate_limit_violations"})
 _ONE = Decimal(1)
 
 # Fires while a rule cannot be asked at all: silence must not look like health.
@@ -257,19 +253,9 @@ class _Application:
         )
         self._now = self._monotonic(now or store.now(connection))
         self._open: dict[Key, Any] = {}
-        # rules that say of the whole platform that they do not know: a source of theirs is absent
-        self._without_source = {
-            key.rule
-            for key, candidate in candidates.items()
-            if key.scope_kind == "platform" and candidate.verdict is Verdict.unknown
-        }
-
-        # how far the data of a rule reaches, at least
-        self._reaches: dict[str, datetime] = {}
-        for key, candidate in candidates.items():
-            if candidate.data_as_of is not None:
-                known = self._reaches.get(key.rule, candidate.data_as_of)
-                self._reaches[key.rule] = min(known, candidate.data_as_of)
+        self._observations = Observations(
+            candidates.values(), unknown_rules=evaluation.unknown_rules, as_of=evaluation.as_of
+        )
 
     def _monotonic(self, now: datetime) -> datetime:
         """Not before the last evaluation, unless that one's clock was plainly wrong."""
@@ -347,29 +333,13 @@ class _Application:
     def _step(self, key: Key, candidate: Candidate | None, memory: Memory) -> _Step:
         rule = self._rule(key.rule)
         assert rule is not None
-        observed = Observation(Verdict.unknown, rule.severity, None)
-        if candidate is not None:
-            observed = Observation(candidate.verdict, candidate.severity, candidate.data_as_of)
-        elif (
-            self._is_listed_while_met(key)
-            and rule.name not in self._without_source
-            and rule.name not in self._evaluation.unknown_rules
-        ):
-            reaches = self._reaches.get(rule.name, self._evaluation.as_of)
-            observed = Observation(Verdict.clear, rule.severity, reaches)
         after, changes = alert_states.advance(
             memory,
-            observed,
+            self._observations.of(key, rule),
             Patience(rule.for_evaluations, rule.keep_firing_evaluations),
             new_incident_id=_incident_id(key, self._evaluation.as_of),
         )
         return _Step(key, rule, candidate, memory, after, changes, after, Telling(None))
-
-    @staticmethod
-    def _is_listed_while_met(key: Key) -> bool:
-        if key.scope_kind == "team":
-            return key.rule in LISTING_TEAMS_WHILE_MET
-        return key.scope_kind in LISTED_WHILE_MET
 
     # --- incidents ----------------------------------------------------------------------------------------
 

@@ -181,6 +181,11 @@ class RuleReader:
             return candidate
         return replace(candidate, scope_name=self.organization_names.get(key.scope_id, key.scope_id))
 
+    def homes_of_teams(self) -> dict[str, str]:
+        """The organization of every team that ever was."""
+        _, rows = self._engine.ask("select team_id, organization_id from dim_teams")
+        return dict(rows)
+
     def _known(self, rule: str) -> str:
         if rule not in self.book.rules:
             raise AlmanacError(f"There is no rule {rule!r}. The rules: {', '.join(sorted(self.book.rules))}.")

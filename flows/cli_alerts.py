@@ -83,21 +83,31 @@ def silence(
     who: Who = None,
 ) -> None:
     """Tell nobody of some alerts for a while. What still fires when it ends is told then."""
+    from flows.alert_scopes import is_known, parse_rule, parse_scope
     from flows.alert_silences import silence as add_silence
     from flows.ops_store import open_ops_store
 
-    kind, colon, scope_id = (scope or "").partition(":")
+    chosen_rule = parse_rule(rule) if rule is not None else None
+    kind, scope_id = parse_scope(scope) if scope is not None else (None, None)
+    settings = settings_now()
+    store = open_ops_store(settings)
     number = add_silence(
-        open_ops_store(settings_now()),
-        rule=rule,
-        scope_kind=kind or None,
-        scope_id=scope_id if colon else None,
+        store,
+        rule=chosen_rule,
+        scope_kind=kind,
+        scope_id=scope_id,
         owner=who or user_name(),
         reason=reason,
         hours=hours,
         now=moment_of(None),
     )
     typer.echo(f"silence {number}, for {hours:g} hours")
+    if kind is not None and scope_id is not None and is_known(settings, store, kind, scope_id) is False:
+        typer.echo(
+            f"almanac: no {kind} {scope_id!r} is known here; the silence is kept for when there is. "
+            f"`almanac alerts silences --end {number}` ends it.",
+            err=True,
+        )
 
 
 @alerts_app.command()
@@ -142,7 +152,15 @@ def backtest(
     every: Annotated[int, typer.Option(metavar="HOURS", min=1, max=24, help="Hours between checks.")] = 3,
     labels: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="What is known to have happened (JSON), to count hits and misses."),
+        typer.Option(
+            metavar="FILE", help="What is known to have happened (JSON) [labels.json of the source folder]."
+        ),
+    ] = None,
+    label_rules: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Rules that cover other kinds of labels (JSON, YAML: kind: [rules])."
+        ),
     ] = None,
 ) -> None:
     """What would have fired on the published history, and with labels: recall and false alarms per rule."""
@@ -150,12 +168,18 @@ def backtest(
 
     from flows.alert_backtest import backtest as run_backtest
     from flows.alert_backtest import parse_span
+    from flows.alert_labels import find_labels
 
+    settings = settings_now()
+    span = parse_span(last)
+    path, why = (Path(labels), "") if labels else find_labels(settings)
     report = run_backtest(
-        settings_now(),
-        parse_span(last),
+        settings,
+        span,
         every_hours=every,
-        labels=Path(labels) if labels else None,
+        labels=path,
+        without_labels=why,
+        label_rules=Path(label_rules) if label_rules else None,
         progress=progress_now(),
     )
     typer.echo(report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import re
 import shutil
@@ -21,15 +22,18 @@ from flows.alert_backtest import Backtest, backtest, parse_span
 from flows.alert_check import check, evaluate
 from flows.alert_reader import open_rules
 from flows.alert_rules import Cadence, Candidate, Verdict
+from flows.alert_scopes import known_rules
 from flows.errors import UsageError
 from flows.ops_store import alerting, open_ops_store, probing
 from flows.probe_run import probe_once
 from flows.progress import SilentProgress
+from flows.query import run_query
 from flows.settings import Settings
 from flows.source_schema import LITELLM_FAILURES
 from tests.almanac_command import ALMANAC, environment
 from tests.hostile_servers import answers, server
 from tests.published import ROOT, TAPE, TAPE_AS_OF, Published
+from tests.runbooks import first_query, rules_with_runbooks
 
 LABELS = TAPE / "labels.json"
 # Together they may open four incidents that nothing explains, in 120 days.
@@ -94,7 +98,7 @@ def test_every_labelled_fault_that_charged_a_job_twice_is_found(replayed: Backte
             if row["transaction_type"] == "deduction" and row["job_id"]
         )
     missed = {
-        (label.kind, label.team, label.start) for rule, label in replayed.missed if rule == "ledger_break"
+        (label.kind, *label.teams, label.start) for rule, label in replayed.missed if rule == "ledger_break"
     }
     twice = 0
     for label in json.loads(LABELS.read_text(encoding="utf-8"))["labels"]:
@@ -115,8 +119,47 @@ def test_the_balance_that_an_operator_set_by_hand_is_found(replayed: Backtest) -
     assert all(label.kind != "put_team" for _, label in replayed.missed)
 
 
-def test_the_report_counts_by_rule(replayed: Backtest) -> None:
-    assert re.search(r"(?m)^error_rate_high +\d+ +4 +4 +\d$", str(replayed))
+def test_the_report_has_recall_and_false_alarms_of_every_rule(replayed: Backtest) -> None:
+    told = str(replayed)
+    assert re.search(r"(?m)^error_rate_high +\d+ +4 +4 +1\.000 +\d$", told)
+    figures = set(re.findall(r"(?m)^(\w+) +\d+ +\d+ +\d+ +(?:-|[01]\.\d{3}) +\d+$", told))
+    assert figures == set(replayed.rules) == known_rules() - {"pipeline_stale", "rule_unknown"}
+    assert re.search(r"(?m)^labels that no rule covers: model_denied \(77\), ", told)
+    assert "call_after_completion (18, a kind that is not known)" in told
+    assert re.search(r"(?m)^nothing to say: auth_failures: no source: ", told)
+    assert f"labels of {LABELS}: 252, of which 252 start in that time" in told
+
+
+def test_a_label_is_found_missed_or_fell_into_an_open_incident(replayed: Backtest) -> None:
+    missed, held = (Counter(item[0] for item in items) for items in (replayed.missed, replayed.held))
+    assert {rule: replayed.found[rule] + missed[rule] + held[rule] for rule in replayed.covered} == dict(
+        replayed.covered
+    )
+    assert set(held) <= {"ledger_break"}
+
+
+def test_the_label_of_an_admin_is_read_by_the_words_of_their_address(replayed: Backtest) -> None:
+    assert replayed.labels is not None
+    users = {label.user: label.users for label in replayed.labels if label.user}
+    assert set(users) == {"maria@saas.example.com", "jonas@saas.example.com"}
+    assert len(users["maria@saas.example.com"]) == 1
+
+
+def test_a_label_of_a_team_is_of_its_organization_too(replayed: Backtest) -> None:
+    assert replayed.labels is not None
+    (spike,) = [label for label in replayed.labels if label.kind == "traffic_spike"]
+    assert spike.teams == {"globex-chat"}
+    assert spike.organizations == {"org_globex"}
+
+
+@pytest.mark.parametrize("rule", rules_with_runbooks())
+def test_the_first_query_of_a_runbook_runs_on_the_published_night(published: Published, rule: str) -> None:
+    out, story = io.StringIO(), io.StringIO()
+    run_query(first_query(rule), published.settings, output_format="csv", out=out, story=story)
+    lines = out.getvalue().splitlines()
+    assert lines
+    # nothing was probed on the tape, and nothing sold at a loss
+    assert (len(lines) > 1) is (rule not in {"component_down", "component_degraded", "margin_negative"})
 
 
 @pytest.mark.parametrize("text", ["8", "w", "0w", "-1d", "8m", "99999d", "1w; drop"])
@@ -619,6 +662,81 @@ def test_an_incident_is_explained_acknowledged_and_closed(night: Settings) -> No
     assert incident[1] not in run(night, "list").stdout
     assert "closed by ann: gone" in run(night, "explain", incident[1]).stdout
     assert run(night, "ack", incident[1]).returncode == 2
+
+
+def test_a_silence_of_what_there_is_not_is_refused(night: Settings) -> None:
+    why = ("--hours", "2", "--reason", "known")
+    for given, told in (
+        (("--rule", "nosuchrule"), "no rule 'nosuchrule'. The rules: auth_failures, component_degraded"),
+        (("--scope", "tem:acme"), "no kind of scope 'tem'. The kinds: platform, organization, team"),
+        (("--scope", ""), "no kind of scope ''"),
+        (("--scope", "team:"), "names no team"),
+        (("--rule", ""), "no rule ''"),
+    ):
+        refused = run(night, "silence", *given, *why)
+        assert (refused.returncode, refused.stdout) == (2, ""), given
+        assert told in refused.stderr
+    assert run(night, "silences").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("scope", "is_known"),
+    [
+        ("team:acme-docs", True),
+        ("team:acme-dogs", False),
+        ("organization:org_acme", True),
+        ("organization:acme", False),
+        ("job_type:resume_analysis", True),
+        ("model_group:chat-smart", True),
+        ("model:gpt-4o", True),
+        ("model:gpt-5000", False),
+        ("platform:platform", True),
+        ("table:llm_calls", True),
+        ("component:database", False),
+        ("client:192.0.2.7", False),
+        ("rule:credit_low", True),
+        ("team", True),
+    ],
+)
+def test_a_silence_of_a_scope_that_nobody_knows_is_taken_and_said(
+    night: Settings, scope: str, is_known: bool
+) -> None:
+    made = run(night, "silence", "--scope", scope, "--hours", "2", "--reason", "known")
+    assert (made.returncode, made.stdout) == (0, "silence 1, for 2 hours\n"), made.stderr
+    assert ("is known here" in made.stderr) is not is_known
+    assert scope.replace(":", " ") in run(night, "silences").stdout
+
+
+def test_a_silence_is_taken_while_nothing_is_published(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    made = run(
+        settings, "silence", "--rule", "rule_unknown", "--scope", "team:a", "--hours", "1", "--reason", "x"
+    )
+    assert (made.returncode, made.stdout, made.stderr) == (0, "silence 1, for 1 hours\n", "")
+
+
+def test_a_backtest_finds_its_labels_and_says_which(night: Settings, tmp_path: Path) -> None:
+    week = ("backtest", "--last", "3d", "--every", "24")
+    without = run(night, *week)
+    assert without.returncode == 0, without.stderr
+    assert "no labels: no source is set" in without.stdout
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    labels = folder / "labels.json"
+    labels.write_text('[{"kind": "outage", "start": "2026-11-21", "teams": ["acme-docs", "acme-batch"]}]')
+    theirs = run(night, *week, ALMANAC_SOURCE=str(folder))
+    assert f"labels of {labels}: 1, of which 1 start in that time" in theirs.stdout
+    assert "labels that no rule covers: outage (1, a kind that is not known)" in theirs.stdout
+    rules = folder / "rules.yml"
+    rules.write_text("outage: [error_rate_high]\n")
+    ruled = run(night, *week, "--labels", str(labels), "--label-rules", str(rules))
+    assert "missed by error_rate_high: outage of acme-batch, acme-docs, 2026-11-21 00:00 UTC" in ruled.stdout
+    rules.write_text("outage: [nosuchrule]\n")
+    for wrong in (("--label-rules", str(rules)), ("--labels", str(rules))):
+        refused = run(night, *week, *wrong)
+        assert refused.returncode == 2
+        assert str(rules) in refused.stderr
+        assert "Traceback" not in refused.stderr
 
 
 def test_silences_are_listed_and_ended(night: Settings) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.alert_scopes import parse_rule, parse_scope
+from tests.runbooks import RUNBOOKS, rules_with_runbooks, runbook_parts
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -99,3 +102,33 @@ def test_every_public_measure_is_defined() -> None:
                     if column["data_type"].startswith(("bigint", "numeric"))
                 } - named
     assert missing == set()
+
+
+# --- docs/alerts.md: a runbook for every rule
+
+PARTS = ("Means.", "First query.", "Usual causes.", "Silence.")
+
+
+@pytest.mark.parametrize("rule", rules_with_runbooks())
+def test_every_rule_has_a_runbook_with_its_four_parts(rule: str) -> None:
+    parts = runbook_parts(rule)
+    assert tuple(parts) == PARTS
+    assert [name for name, text in parts.items() if len(text.split()) < 2] == []
+    assert f"`--rule {rule}" in parts["Silence."]
+    assert len(re.findall(r"```sql\n", parts["First query."])) == 1
+
+
+@pytest.mark.parametrize("rule", rules_with_runbooks())
+def test_a_silence_of_a_runbook_is_one_that_is_taken(rule: str) -> None:
+    for words in re.findall(r"`(--rule [^`]+)`", runbook_parts(rule)["Silence."]):
+        given = dict(zip(words.split()[::2], words.split()[1::2], strict=True))
+        assert parse_rule(given.pop("--rule")) == rule
+        if "--scope" in given:
+            parse_scope(given.pop("--scope"))
+        assert given == {}
+
+
+def test_the_runbooks_are_of_rules_that_there_are() -> None:
+    text = RUNBOOKS.read_text(encoding="utf-8")
+    headings = set(re.findall(r"^## ([a-z_]+)$", text, re.MULTILINE))
+    assert headings == set(rules_with_runbooks())
