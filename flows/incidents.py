@@ -17,6 +17,7 @@ from flows.errors import AlmanacError, UsageError
 from flows.ops_store import OpsStore, alerting, open_ops_store
 from flows.review_scopes import PLATFORM, Scope
 from reports.formats import safe_label
+from reports.notice_lines import RELATIVE
 
 if TYPE_CHECKING:
     from flows.alert_recap import RuleName
@@ -156,10 +157,12 @@ def explain(settings: Settings, incident_id: str) -> str:
     lines = [
         f"{row.incident_id}: {row.rule} (version {row.rule_version}), {row.severity}",
         f"scope      {row.scope_kind} {row.scope_id}"
+        + (f" ({safe_label(row.scope_name, 60)})" if row.scope_name != row.scope_id else "")
         + (f", organization {row.organization_id}" if row.organization_id else ""),
-        f"measured   {seen['measure']}: {seen['observed_value']} {seen['unit']} "
-        f"(fires {seen['comparison']} {seen['threshold']}, clears at {seen['clear_threshold']}, "
-        f"usually {seen['baseline_value']}, counted {seen['volume']})",
+        f"measured   {seen['measure']}: {_exact(seen['observed_value'], seen['unit'])}",
+        f"fires      {seen['comparison']} {_exact(seen['threshold'], seen['unit'])}; "
+        f"clears {_CLEARED[seen['comparison']]} {_exact(seen['clear_threshold'], seen['unit'])}",
+        *_counted(seen),
         f"window     {seen['window_start']} to {seen['window_end']} UTC, data as of {seen['data_as_of']} UTC",
         f"opened     {row.opened_at} UTC, as of {row.opened_as_of} UTC",
         f"ended      {row.resolved_at} UTC: {row.resolution}" if row.resolved_at else "ended      not yet",
@@ -190,6 +193,31 @@ def explain(settings: Settings, incident_id: str) -> str:
     return "\n".join(lines)
 
 
+# How a value stands to the clear threshold when it is clear, by how it stands to the other when it fires.
+_CLEARED = {">": "<=", ">=": "<", "<=": ">"}
+
+
+def _exact(value: str | None, unit: str | None) -> str:
+    """A value as it was measured, all its digits, with its unit."""
+    if value is None:
+        return "not known"
+    return f"{Decimal(value).normalize():f} {unit or '(unit not kept)'}"
+
+
+def _counted(seen: Mapping[str, Any]) -> list[str]:
+    """What is usual and how much was counted, each where the rule has it."""
+    counted_unit = seen.get("counted_unit")
+    # an incident from before it was kept has none
+    usual_unit = counted_unit if seen["unit"] in RELATIVE else seen["unit"]
+    said = [
+        *([f"usual      {_exact(seen['baseline_value'], usual_unit)}"] if seen["baseline_value"] else []),
+        *([f"itself     {_exact(seen['actual_value'], counted_unit)}"] if seen.get("actual_value") else []),
+    ]
+    if seen["volume"] is not None:
+        said.append(f"counted    {_exact(str(seen['volume']), counted_unit)}")
+    return said
+
+
 def _again(settings: Settings, row: Any, seen: dict[str, Any], evidence: dict[str, Any]) -> str:
     """What the same SQL, asked as of the same moment, says of the data of now."""
     parameters = evidence["parameters"]
@@ -218,7 +246,8 @@ def _again(settings: Settings, row: Any, seen: dict[str, Any], evidence: dict[st
     ]
     if str(now.observed_value) != seen["observed_value"]:
         differing.insert(0, "another value")
-    return ", ".join([f"the same SQL as of {as_of} UTC gives {now.observed_value}", *differing, rows])
+    found = _exact(None if now.observed_value is None else str(now.observed_value), seen["unit"])
+    return ", ".join([f"the same SQL as of {as_of} UTC gives {found}", *differing, rows])
 
 
 def _as_seen(kept: Any, like: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -38,7 +39,9 @@ from flows.alert_silences import acknowledge, active_silences, close, end_silenc
 from flows.errors import AlmanacError, UsageError
 from flows.ops_store import OpsStore, alerting, open_ops_store
 from flows.settings import Settings
+from reports.message import LARGEST_HTML
 from reports.notice import Notice
+from reports.notice_mail import notice_mail
 from tests.oracle import alerts as model
 from tests.postgres_server import PostgresServer
 
@@ -152,10 +155,11 @@ def evaluated(
     in_maintenance: frozenset[str] = frozenset(),
     source_databases: frozenset[str] = frozenset(),
     cadence: Cadence = Cadence.check,
+    names: dict[str, str] | None = None,
 ) -> EvaluationReport:
     return apply(
         store,
-        Evaluation(at, frozenset({cadence}), BOOK, candidates, unknown or {}),
+        Evaluation(at, frozenset({cadence}), BOOK, candidates, unknown or {}, names or {}),
         enqueue=enqueue,
         evidence_of=evidence,
         now=now or at,
@@ -357,6 +361,35 @@ def test_a_rule_that_cannot_be_asked_is_an_incident_of_its_own(store: OpsStore) 
     assert events_of(report) == [("resolved", "low")]
 
 
+def test_a_notice_carries_its_query_names_units_and_both_moments(store: OpsStore) -> None:
+    names = {"o": "Org <One>"}
+    shown, opened = START - timedelta(days=7), START
+    found = replace(
+        candidate("low", "o", kind="organization", at=shown),
+        scope_name="Org <One>",
+        window_end=START,
+        counted_unit="USD",
+        actual_value=Decimal("39.70"),
+    )
+    of_team = replace(candidate("low", "a", at=shown), window_end=START)
+    first = evaluated(store, found, of_team, now=opened, names=names)
+    (told_first,) = first.notices
+    assert (told_first.organization_id, told_first.organization_name) == ("o", "Org <One>")
+    one, team = sorted(told_first.members, key=lambda member: member.scope_kind)
+    assert (one.scope_name, one.organization_name) == ("Org <One>", "Org <One>")
+    assert (team.scope_name, team.organization_name) == ("a", "Org <One>")
+    assert (one.evidence_query, one.sql, one.parameters) == ("select 1", "select 1", {"almanac_as_of": "x"})
+    assert (one.counted_unit, one.actual_value) == ("USD", Decimal("39.70"))
+    assert (one.shown_at, one.opened_at) == (shown, opened)
+    # a day later it is told again, and both moments are still those of the opening
+    later = evaluated(store, found, of_team, at=START + timedelta(hours=25), names={})
+    assert {member.event for notice in later.notices for member in notice.members} == {"reminded"}
+    reminded = next(m for notice in later.notices for m in notice.members if m.scope_kind == "organization")
+    assert (reminded.shown_at, reminded.opened_at, reminded.reminder_number) == (shown, opened, 1)
+    assert (reminded.scope_name, reminded.organization_name) == ("Org <One>", None)
+    assert reminded.evidence_query == "select 1"
+
+
 def test_one_notice_per_organization_and_family(store: OpsStore) -> None:
     report = evaluated(
         store,
@@ -382,6 +415,11 @@ def test_a_storm_is_twenty_messages_and_no_critical_incident_is_only_counted(sto
     listed = sum(len(notice.members) for notice in report.notices)
     assert listed + sum(sum(notice.omitted.values()) for notice in report.notices) == 10_000
     assert all("critical" not in notice.omitted for notice in report.notices)
+    mails = [notice_mail(notice, runbooks="docs/alerts.md") for notice in report.notices]
+    assert max(len(mail.html.encode()) for mail in mails) <= LARGEST_HTML
+    assert sum(len(file.content) for mail in mails for file in mail.attachments) < 500_000
+    said = "".join(mail.text + "".join(file.content.decode() for file in mail.attachments) for mail in mails)
+    assert {found.key.scope_id for found in critical} <= set(re.findall(r"broke \d+", said))
 
 
 def test_what_explains_an_incident_keeps_it_quiet_until_it_is_over(store: OpsStore) -> None:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections import Counter
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,33 @@ def test_every_rule_answers_on_the_published_night(published: Published) -> None
     assert all(
         (found.verdict is Verdict.unknown) == bool(found.unknown_reason) for found in evaluation.candidates
     )
+
+
+def test_organizations_have_their_names_and_what_is_counted_its_unit(published: Published) -> None:
+    names = dict(published.rows("select organization_id, organization_name from dim_organizations"))
+    with open_rules(published.settings, as_of=TAPE_AS_OF) as rules:
+        evaluation = rules.evaluate(Cadence)
+    assert evaluation.organization_names == {key: name for key, name in names.items() if name is not None}
+    of_organizations = [found for found in evaluation.candidates if found.key.scope_kind == "organization"]
+    assert of_organizations
+    for found in of_organizations:
+        assert found.scope_name == names[found.key.scope_id] != found.key.scope_id
+    for found in evaluation.candidates:
+        assert found.volume is None or found.counted_unit is not None, found.key
+        if found.unit not in ("increase", "fall"):
+            assert found.actual_value is None
+        elif found.verdict is not Verdict.unknown:
+            # "increase of jobs over the usual", "3 days without a job, fall below the usual"
+            counted = "jobs" if "without a job" in found.measure else found.measure.split()[2]
+            assert found.counted_unit == ("USD" if found.key.rule == "cost_spike" else counted)
+            assert found.actual_value is not None
+    spikes = [found for found in evaluation.candidates if found.key.rule == "cost_spike"]
+    for found in spikes:
+        if found.verdict is Verdict.breach and found.baseline_value:
+            assert found.observed_value is not None
+            usual = found.baseline_value
+            assert found.actual_value is not None
+            assert abs(usual * (1 + found.observed_value) - found.actual_value) < Decimal("0.001")
 
 
 def require_reproduced(settings: Settings, as_of: datetime) -> set[str]:
@@ -654,7 +682,7 @@ def test_an_incident_is_explained_acknowledged_and_closed(night: Settings) -> No
     assert incident, listed
     explained = run(night, "explain", incident[1])
     assert explained.returncode == 0, explained.stderr
-    assert "the same SQL as of 2026-11-23 00:00:00 UTC gives 0E-8" in explained.stdout
+    assert "the same SQL as of 2026-11-23 00:00:00 UTC gives 0 credits\n" in explained.stdout
     assert "another value" not in explained.stdout
     assert run(night, "ack", incident[1], "--by", "ann").returncode == 0
     assert "ann looks after it" in run(night, "list").stdout

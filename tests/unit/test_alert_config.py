@@ -280,6 +280,19 @@ def test_without_the_file_operators_are_mailed_as_before() -> None:
     assert list(deliveries_of(notice(), None, None)) == []
 
 
+def test_the_setting_says_where_runbooks_are_unless_the_file_does(file: Path) -> None:
+    ours = "https://ours.example.com/alerts"
+    ((_, (mail,)),) = deliveries_of(notice(), recipients(), None, runbook_url=ours)
+    assert f'href=3D"{ours}#credit_low"'.encode() in mail.content.replace(b"=\r\n", b"")
+    config = load(file, "channels: {audit: {kind: file}}\n")
+    ((_, (entry,)),) = deliveries_of(notice(), None, config, runbook_url=ours)
+    assert f"{ours}#credit_low".encode() in entry.content
+    config = load(file, GOOD)
+    for name, entries in deliveries_of(notice(), recipients(), config, runbook_url=ours):
+        assert all(b"https://wiki.example.com/alerts#credit_low" in one.content for one in entries), name
+        assert all(b"ours.example.com" not in one.content for one in entries), name
+
+
 def test_a_channel_that_mails_needs_a_sender_and_people(file: Path) -> None:
     config = load(file, "channels: {people: {kind: mail}}\n")
     with pytest.raises(UsageError, match="ALMANAC_RECIPIENTS"):

@@ -122,6 +122,21 @@ def test_secrets_of_mail_are_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> N
     assert "short0123" not in str(refused.value)
 
 
+def test_the_runbooks_are_where_a_link_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().runbook_url is None
+    monkeypatch.setenv("ALMANAC_RUNBOOK_URL", "https://wiki.example.com/alerts")
+    assert load_settings().runbook_url == "https://wiki.example.com/alerts"
+    for wrong in (
+        "http://wiki.example.com/alerts",
+        "docs/alerts.md",
+        "https://wiki/a#b",
+        "https://w/|<!here>",
+    ):
+        monkeypatch.setenv("ALMANAC_RUNBOOK_URL", wrong)
+        with pytest.raises(UsageError, match="ALMANAC_RUNBOOK_URL: it must be a link such as"):
+            load_settings()
+
+
 def test_the_doctor_looks_at_recipients_and_mail_server(tmp_path: Path) -> None:
     file = tmp_path / "recipients.yml"
     file.write_text("sender: {from: a@b.c, bounces: a@b.c, list_domain: b.c}\nchannel: mail\n")
