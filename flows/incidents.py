@@ -163,7 +163,8 @@ def explain(settings: Settings, incident_id: str) -> str:
         f"fires      {seen['comparison']} {_exact(seen['threshold'], seen['unit'])}; "
         f"clears {_CLEARED[seen['comparison']]} {_exact(seen['clear_threshold'], seen['unit'])}",
         *_counted(seen),
-        f"window     {seen['window_start']} to {seen['window_end']} UTC, data as of {seen['data_as_of']} UTC",
+        f"window     {_from(seen['window_start'])}until {seen['window_end']} UTC, "
+        f"data as of {seen['data_as_of']} UTC",
         f"opened     {row.opened_at} UTC, as of {row.opened_as_of} UTC",
         f"ended      {row.resolved_at} UTC: {row.resolution}" if row.resolved_at else "ended      not yet",
         f"again      {_again(settings, row, seen, evidence)}",
@@ -202,6 +203,10 @@ def _exact(value: str | None, unit: str | None) -> str:
     if value is None:
         return "not known"
     return f"{Decimal(value).normalize():f} {unit or '(unit not kept)'}"
+
+
+def _from(moment: str | None) -> str:
+    return "" if moment is None else f"from {moment} "
 
 
 def _counted(seen: Mapping[str, Any]) -> list[str]:

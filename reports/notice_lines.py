@@ -20,7 +20,7 @@ IN_FULL = 8
 SHOWN_ROWS = 5
 SHOWN_CHARACTERS = 60  # of a cell of the evidence, or a name
 SHOWN_PARAMETER = 80
-SHOWN_QUERY = 1_500  # characters of the query of the rows; those of the rules have about 500
+SHOWN_QUERY = 2_500  # characters of the query of the rows; the longest of a rule has about 2,100
 SHOWN_NOTE = 300
 # Moments that are as good as the same: of the data that show it, and of the evaluation that found it.
 SAME_MOMENT = timedelta(minutes=5)
