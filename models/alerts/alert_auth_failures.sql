@@ -50,4 +50,5 @@ found as (
     ~ litellm_refusals_of_scope() ~ " where failure_class = 'authentication') as seen "
     ~ "group by client, key_id, team_id, path order by failures desc, client, path limit 5",
     takes_overrides=false,
+    counted_unit="case measured.scope_kind when 'platform' then 'sources' else 'requests' end",
 ) }}

@@ -69,5 +69,6 @@ found as (
     ~ litellm_refusals_of_scope() ~ " where failure_class = 'rate_limit' group by coalesce(model_group, 'not said')) as refused "
     ~ "order by times desc, what limit 5",
     takes_overrides=false,
-    counted_unit="case when measured.measure like 'calls%' then 'calls' else 'requests' end",
+    counted_unit="case when measured.scope_kind = 'platform' then 'sources' when measured.measure like 'calls%' then 'calls' "
+    ~ "else 'requests' end",
 ) }}

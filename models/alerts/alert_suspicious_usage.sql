@@ -86,5 +86,5 @@ found as (
         teams['odd_job_count'][1]: evidence_of_odd_hours(),
     },
     takes_overrides=false,
-    counted_unit="case measured.scope_kind when 'admin_user' then 'sign-ins' else 'calls or jobs' end",
+    counted_unit="case measured.scope_kind when 'platform' then 'sources' when 'admin_user' then 'sign-ins' else 'calls or jobs' end",
 ) }}

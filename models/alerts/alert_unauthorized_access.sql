@@ -81,4 +81,5 @@ found as (
     ~ litellm_refusals_of_scope() ~ " where failure_class in ('model_denied', 'forbidden') group by coalesce(model_group, 'not said')) as refused "
     ~ "order by times desc, what limit 5",
     takes_overrides=false,
+    counted_unit="case measured.scope_kind when 'platform' then 'sources' else 'requests' end",
 ) }}

@@ -682,7 +682,9 @@ def test_an_incident_is_explained_acknowledged_and_closed(night: Settings) -> No
     assert incident, listed
     explained = run(night, "explain", incident[1])
     assert explained.returncode == 0, explained.stderr
-    assert "the same SQL as of 2026-11-23 00:00:00 UTC gives 0 credits\n" in explained.stdout
+    assert (
+        "the same SQL as of 2026-11-23 00:00:00 UTC gives 0 credits, and the same rows\n" in explained.stdout
+    )
     assert "another value" not in explained.stdout
     assert run(night, "ack", incident[1], "--by", "ann").returncode == 0
     assert "ann looks after it" in run(night, "list").stdout
