@@ -25,6 +25,7 @@ from flows.alert_rules import (
     Candidate,
     Evaluation,
     Evidence,
+    Inhibition,
     Key,
     Occasion,
     Rule,
@@ -49,6 +50,8 @@ OLDEST_NEWS = timedelta(hours=48)
 _LONGEST_AHEAD = timedelta(days=1)
 ROWS_AT_ONCE = 500
 _ONE = Decimal(1)
+
+_PLATFORM = ("platform", "platform")
 
 # Fires while a rule cannot be asked at all: silence must not look like health.
 UNKNOWN_RULE = Rule(
@@ -191,8 +194,8 @@ def _with_unknown_rules(evaluation: Evaluation) -> Iterable[Candidate]:
 
 def _lost_a_source(candidate: Candidate) -> bool:
     """Whether a rule says of the platform that sources are away that it had; one that never was is not."""
-    is_platform = candidate.key.scope_kind == "platform"
-    return is_platform and candidate.verdict is Verdict.unknown and (candidate.volume or 0) > 0
+    is_of_sources = candidate.key.scope_kind == "platform" and candidate.counted_unit == "sources"
+    return is_of_sources and candidate.verdict is Verdict.unknown and (candidate.volume or 0) > 0
 
 
 @dataclass(slots=True)
@@ -629,13 +632,13 @@ class _Muter:
         self._in_maintenance = in_maintenance
         self._source_databases = source_databases
         self._news_as_of = news_as_of
-        firing = self._firing(connection, steps)
-        self._inhibitions = [
-            (inhibition, key, severity)
-            for inhibition in book.inhibitions
-            for key, severity in firing
-            if key.rule == inhibition.rule
-        ]
+        self._inhibitions: dict[str, list[Inhibition]] = {}
+        for inhibition in book.inhibitions:
+            self._inhibitions.setdefault(inhibition.inhibited_rule, []).append(inhibition)
+        # of each rule the scopes that fire: thousands, of which one is looked up at a time
+        self._firing_scopes: dict[str, dict[tuple[str, str], Severity]] = {}
+        for key, severity in self._firing(connection, steps):
+            self._firing_scopes.setdefault(key.rule, {})[key.scope_kind, key.scope_id] = severity
 
     @staticmethod
     def _firing(connection: Connection, steps: list[_Step]) -> list[tuple[Key, Severity]]:
@@ -674,36 +677,33 @@ class _Muter:
         if key.scope_kind == "component" and key.scope_id in self._in_maintenance:
             return "maintenance"
         organization = step.candidate.organization_id if step.candidate else None
-        for inhibition, source, severity in self._inhibitions:
-            if (
-                inhibition.inhibited_rule == key.rule
+        for inhibition in self._inhibitions.get(key.rule, []):
+            firing = self._firing_scopes.get(inhibition.rule, {})
+            for kind, scope_id in self._sources(inhibition.inhibits, key, organization):
+                severity = firing.get((kind, scope_id))
+                is_itself = (inhibition.rule, kind, scope_id) == (key.rule, key.scope_kind, key.scope_id)
                 # what is louder than its explanation is not explained by it
-                and step.severity.rank <= severity.rank
-                and self._inhibits(inhibition.inhibits, source, key, organization)
-            ):
-                return f"{source.rule} of {source.scope_kind} {source.scope_id} explains it"
+                if severity is not None and not is_itself and step.severity.rank <= severity.rank:
+                    return f"{inhibition.rule} of {kind} {scope_id} explains it"
         moment = step.candidate.window_end if step.candidate else None
         if moment is not None and self._news_as_of - moment > OLDEST_NEWS and step.memory.told != "firing":
             return f"its data ends {moment} UTC, too long ago to wake anybody"
         return None
 
-    def _inhibits(self, kind: str, source: Key, key: Key, organization_id: str | None) -> bool:
+    def _sources(self, kind: str, key: Key, organization_id: str | None) -> Iterable[tuple[str, str]]:
+        """The scopes whose incident explains one of `key`."""
         if kind == "same_scope":
-            return (source.scope_kind, source.scope_id) == (key.scope_kind, key.scope_id)
+            yield key.scope_kind, key.scope_id
+            return
         if kind == "everything":
             # one table or another component that is silent says nothing of the rest
-            return source.scope_kind == "platform" or (
-                source.scope_kind == "component" and source.scope_id in self._source_databases
-            )
-        if source == key:
-            return False
-        if source.scope_kind == "platform":
-            return key.scope_kind != "platform"
-        return (
-            source.scope_kind == "organization"
-            and key.scope_kind == "team"
-            and organization_id == source.scope_id
-        )
+            yield _PLATFORM
+            yield from (("component", name) for name in sorted(self._source_databases))
+            return
+        if key.scope_kind != "platform":
+            yield _PLATFORM
+        if key.scope_kind == "team" and organization_id is not None:
+            yield "organization", organization_id
 
 
 def _incident_id(key: Key, as_of: datetime) -> str:

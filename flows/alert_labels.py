@@ -180,10 +180,14 @@ def _moments(item: Mapping[str, Any], name: str, place: str) -> tuple[datetime |
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
             day = datetime.combine(date.fromisoformat(text), time())
+            if not 1970 <= day.year <= 9000:
+                raise ValueError
             return day, day + timedelta(days=1)
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
             moment = moment.astimezone(UTC).replace(tzinfo=None)
+        if not 1970 <= moment.year <= 9000:
+            raise ValueError
     except (ValueError, OverflowError):
         raise UsageError(
             f"{place}: `{name}` {text[:40]!r} is no moment such as 2026-10-21T03:17:00Z, and no day such as "

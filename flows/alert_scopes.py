@@ -67,6 +67,9 @@ def is_known(settings: Settings, store: OpsStore, kind: str, scope_id: str) -> b
     query = SCOPE_KINDS[kind]
     if query is None:
         return False
+    import duckdb
+    import psycopg
+
     from flows.warehouse import open_warehouse
 
     try:
@@ -76,6 +79,9 @@ def is_known(settings: Settings, store: OpsStore, kind: str, scope_id: str) -> b
     try:
         found = reader.execute(f"select 1 from ({query}) as known (scope_id) where scope_id = ?", [scope_id])
         return found.fetchone() is not None
+    except (duckdb.Error, psycopg.Error):
+        # a night of an earlier version has no such table
+        return None
     finally:
         reader.close()
 

@@ -288,12 +288,19 @@ def _take_what_changed(
             gone[table.name] = landing_changes.take_whole(connection, table)
             connection.execute("drop table staged")
         failpoint("land.table")
+
+    def stage(table: Table, *, since: datetime | None) -> None:
+        source.stage_whole(connection, table, advance, since=since)
+
     land_side_tables.land_side_tables(
         connection,
         as_of=scope.as_of,
         has_table=source.has_table,
         is_same=source.is_same,
-        stage=lambda table, since: source.stage_whole(connection, table, advance, since=since),
+        stage=stage,
+    )
+    land_side_tables.land_litellm_of_folder(
+        connection, as_of=scope.as_of, has_table=source.has_table, is_same=source.is_same, stage=stage
     )
     # A few days may have nothing; too much of them gone is refused as of every landing.
     if scope.since is None:
@@ -346,17 +353,26 @@ def _land_postgres(location: PostgresUrl, request: _Request) -> LandReport:
         scope = request.begin(connection, "postgresql")
         landed_files.forget_files(connection)
         compared = _copy_what_differs(connection, source, scope, stage, advance)
+
+        def copy(table: Table, *, since: datetime | None) -> None:
+            source.copy_whole(connection, table, advance, since)
+
         land_side_tables.land_side_tables(
+            connection, as_of=scope.as_of, has_table=source.has_table, stage=copy
+        )
+        unread = land_side_tables.land_litellm_of_database(
             connection,
             as_of=scope.as_of,
+            is_small=request.is_small,
             has_table=source.has_table,
-            stage=lambda table, since: source.copy_whole(connection, table, advance, since),
+            stage=copy,
         )
         _require_activity(
             {name: scalar(connection, f"select count(*) from raw.{name}") for name in ACTIVITY_TABLES},
             source.label,
         )
-        return _finish(connection, request, scope, "postgresql", compared, source.notes, source.bytes_read)
+        notes = (*source.notes, *([unread] if unread else []))
+        return _finish(connection, request, scope, "postgresql", compared, notes, source.bytes_read)
 
 
 def _copy_what_differs(

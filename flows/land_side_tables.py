@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from flows import landing_sql, security_sources
+from flows.errors import LandError
 from flows.land_access_log import KEPT_DAYS
 from flows.landing_store import scalar
 from flows.source_schema import ADMIN_TABLES, LITELLM_FAILURES, Table
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 # LiteLLM stores a request when it has ended, and in batches: minutes later than its clock says, and by more
-# where its queue was stuck.
+# where its queue was stuck, which the next night makes up for.
 LITELLM_LATE = timedelta(days=2)
+LITELLM_LATE_BETWEEN_NIGHTS = timedelta(hours=2)
+# Of a database's rows those that are read at first: what a rule looks at, and not years of a log.
+LITELLM_FIRST = timedelta(days=3)
 
 
 class Stage(Protocol):
@@ -38,37 +42,98 @@ def land_side_tables(
     is_same: Callable[[Table], bool] = lambda table: False,
     stage: Stage,
 ) -> None:
-    """Add what is new in each table to `raw`.
+    """Add to `raw` what is new in each table that a source shares with the platform's numbers.
 
     `is_same` tells of a table that holds what it held when it landed: nothing is read of it.
     Raises LandError for a table that is there and cannot be read.
     """
-    oldest = as_of - timedelta(days=KEPT_DAYS)
-    for table, since in (
-        *((table, None) for table in ADMIN_TABLES),
-        (LITELLM_FAILURES, _since(connection, as_of, oldest)),
-    ):
+    for table in ADMIN_TABLES:
         is_present = has_table(table)
         if is_present and not is_same(table):
-            connection.execute(landing_sql.create_staged(table))
-            stage(table, since=since)
-            _merge(connection, table)
-            connection.execute("drop table staged")
-        if table is LITELLM_FAILURES:
-            # it holds addresses of people
-            connection.execute(f"delete from raw.{table.name} where {table.created_by} < ?", [oldest])
+            _take(connection, table, stage, since=None)
         security_sources.note(
             connection, table.name, is_present=is_present, read_as_of=as_of if is_present else None
         )
 
 
-def _since(connection: DuckDBPyConnection, as_of: datetime, oldest: datetime) -> datetime:
-    """From when on failures are read: those that may have come since they were."""
+def land_litellm_of_folder(
+    connection: DuckDBPyConnection,
+    *,
+    as_of: datetime,
+    has_table: Callable[[Table], bool],
+    is_same: Callable[[Table], bool],
+    stage: Stage,
+) -> None:
+    """Add LiteLLM's failures of an export, all that are kept: it is read as a whole anyway.
+
+    An export that stands still is not read, and grows old. Raises LandError for one that cannot be read.
+    """
+    table, oldest = LITELLM_FAILURES, as_of - timedelta(days=KEPT_DAYS)
+    is_present = has_table(table)
+    is_read = is_present and not is_same(table)
+    if is_read:
+        _take(connection, table, stage, since=oldest)
+    _forget(connection, table, oldest)
+    security_sources.note(
+        connection, table.name, is_present=is_present, read_as_of=as_of if is_read else None
+    )
+
+
+def land_litellm_of_database(
+    connection: DuckDBPyConnection,
+    *,
+    as_of: datetime,
+    is_small: bool,
+    has_table: Callable[[Table], bool],
+    stage: Stage,
+) -> str | None:
+    """Add LiteLLM's failures since they were read last; why they could not be read, which stops nothing.
+
+    The last that is read of the source: after a failure its connection may be of no use.
+    """
+    table, oldest = LITELLM_FAILURES, as_of - timedelta(days=KEPT_DAYS)
+    is_present, problem = has_table(table), None
+    if is_present:
+        try:
+            _take(connection, table, stage, since=_since(connection, as_of, is_small=is_small))
+        except LandError as error:
+            connection.execute("drop table if exists staged")
+            problem = f"{table.source} could not be read, and the alerts do without it: {error}"
+    _forget(connection, table, oldest)
+    is_read = is_present and problem is None
+    security_sources.note(
+        connection,
+        table.name,
+        is_present=is_present,
+        read_as_of=as_of if is_read else None,
+        detail=problem.splitlines()[0] if problem else None,
+    )
+    return problem
+
+
+def _since(connection: DuckDBPyConnection, as_of: datetime, *, is_small: bool) -> datetime:
+    """From when on a database's failures are read: those that may have come since they were."""
     read_as_of = scalar(
         connection,
         f"select max(read_as_of) from raw.security_sources where source_name = '{LITELLM_FAILURES.name}'",
     )
-    return oldest if read_as_of is None else max(oldest, min(read_as_of, as_of) - LITELLM_LATE)
+    if read_as_of is None or read_as_of > as_of:
+        # never, or by a clock that was ahead
+        return as_of - LITELLM_FIRST
+    since: datetime = read_as_of - (LITELLM_LATE_BETWEEN_NIGHTS if is_small else LITELLM_LATE)
+    return max(as_of - timedelta(days=KEPT_DAYS), since)
+
+
+def _take(connection: DuckDBPyConnection, table: Table, stage: Stage, *, since: datetime | None) -> None:
+    connection.execute(landing_sql.create_staged(table))
+    stage(table, since=since)
+    _merge(connection, table)
+    connection.execute("drop table staged")
+
+
+def _forget(connection: DuckDBPyConnection, table: Table, oldest: datetime) -> None:
+    # it holds addresses of people
+    connection.execute(f"delete from raw.{table.name} where {table.created_by} < ?", [oldest])
 
 
 def _merge(connection: DuckDBPyConnection, table: Table) -> None:

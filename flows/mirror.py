@@ -317,11 +317,18 @@ class _Mirror:
 
     def _copy_recent(self, table: str, columns: Iterable[str]) -> int:
         clock, late = _RECENT[table]
-        condition = f"where {clock} >= timestamp '{self._read_until[table] - late}'"
+        since = self._read_until[table] - late
+        condition = f"where {clock} >= timestamp '{since}'"
         self._execute(f"delete from raw.{table} {condition}")
         ((oldest,),) = self._landing.execute(f"select min({clock}) from raw.{table}").fetchall()
         kept = "" if oldest is None else f" where {clock} < timestamp '{oldest}'"
         self._execute(f"delete from raw.{table}{kept}")
+        # an export that was made anew, or a clock that was ahead, brings what is older
+        older = f"select count(*) from raw.{table} where {clock} < timestamp '{since}'"
+        ((held,),) = self._connection.execute(older.encode()).fetchall()
+        ((landed,),) = self._landing.execute(older).fetchall()
+        if held != landed:
+            return self._copy_whole(table, columns)
         return self._copy(table, columns, condition)
 
     def _copy_whole(self, table: str, columns: Iterable[str]) -> int:

@@ -69,7 +69,8 @@ def note(
     before = connection.execute(
         "select read_as_of from raw.security_sources where source_name = ?", [name]
     ).fetchone()
-    known = max((moment for moment in (read_as_of, before[0] if before else None) if moment), default=None)
+    # not the later of both: a landing whose clock was ahead must not look fresh for as long
+    known = read_as_of or (before[0] if before else None)
     connection.execute("delete from raw.security_sources where source_name = ?", [name])
     connection.execute(
         f"insert into raw.security_sources select ?, ?, ?, count(*), max({_CLOCKS[name]}), ? from raw.{name}",

@@ -293,7 +293,7 @@ LITELLM_FAILURES = Table(
         Column("error_category", "text", made_of=litellm.error("category")),
         Column("rate_limit_type", "text", made_of=litellm.error("rate_limit_type")),
         Column("provider", "text", made_of=litellm.error("llm_provider")),
-        Column("error_text", "text", redacted=True, made_of=litellm.error("error_message")),
+        Column("error_text", "text", redacted=True, made_of=litellm.error_text),
     ),
     latest_by=("happened_at",),
     created_by="happened_at",

@@ -242,7 +242,7 @@ def test_a_source_that_is_absent_opens_and_tells_nothing(store: OpsStore) -> Non
 def test_a_source_that_goes_away_is_an_incident_of_its_rule(store: OpsStore) -> None:
     def away(at: datetime, count: int) -> Candidate:
         unknown = candidate("auth_failures", "platform", "unknown", at=at, kind="platform")
-        return replace(unknown, volume=count)
+        return replace(unknown, volume=count, counted_unit="sources")
 
     assert events_of(evaluated(store, away(START, 1))) == []
     report = evaluated(store, away(hours(1), 1), at=hours(1))
@@ -250,6 +250,11 @@ def test_a_source_that_goes_away_is_an_incident_of_its_rule(store: OpsStore) -> 
     assert report.notices[0].members[0].rule == "rule_unknown"
     report = evaluated(store, away(hours(2), 0), at=hours(2))
     assert events_of(report) == [("resolved", "auth_failures")]
+    # a platform that is too young to be judged has jobs, and has lost nothing
+    for number in range(3, 6):
+        young = candidate("low", "platform", "unknown", at=hours(number), kind="platform")
+        young = replace(young, volume=134, counted_unit="jobs")
+        assert evaluated(store, young, at=hours(number)).opened == []
 
 
 def test_an_evaluation_as_of_a_far_future_stops_nothing(store: OpsStore) -> None:

@@ -235,12 +235,27 @@ def test_evidence_gives_everything_back(published: Published) -> None:
         require_reproduced(published.settings, moment)
 
 
+ERROR_CLASSES = ROOT / "models" / "intermediate" / "error_classes.csv"
 LITELLM_CLASSES = ROOT / "models" / "alerts" / "litellm_failure_classes.csv"
-LITELLM_TABLES = (
-    f"create table alerts.litellm_failure_classes as from read_csv('{LITELLM_CLASSES}')",
-    "create table raw.litellm_failures "
-    f"({', '.join(f'{column.name} {column.sql_type}' for column in LITELLM_FAILURES.columns)})",
-)
+
+
+def open_evidence() -> duckdb.DuckDBPyConnection:
+    """A database with the seeds, and without rows the tables that evidence of refusals reads."""
+    connection = duckdb.connect()
+    failures = ", ".join(f"{column.name} {column.sql_type}" for column in LITELLM_FAILURES.columns)
+    for statement in (
+        "create schema raw",
+        "create schema alerts",
+        f"create table alerts.error_classes as from read_csv('{ERROR_CLASSES}')",
+        f"create table alerts.litellm_failure_classes as from read_csv('{LITELLM_CLASSES}')",
+        "create table raw.jobs (job_id text, team_id text, error_message text, created_at timestamp)",
+        "create table raw.llm_calls (job_id text, model_group_used text, error text, created_at timestamp)",
+        "create table raw.access_log "
+        "(happened_at timestamp, client text, key_id text, team_id text, path text, status int)",
+        f"create table raw.litellm_failures ({failures})",
+    ):
+        connection.execute(statement)
+    return connection
 
 
 @pytest.mark.parametrize(
@@ -250,24 +265,11 @@ LITELLM_TABLES = (
 def test_evidence_shows_every_failure_that_its_rule_counts(
     published: Published, rule: str, error_class: str
 ) -> None:
-    seed = ROOT / "models" / "intermediate" / "error_classes.csv"
-    with seed.open(encoding="utf-8", newline="") as file:
+    with ERROR_CLASSES.open(encoding="utf-8", newline="") as file:
         patterns = [row["pattern"] for row in csv.DictReader(file) if row["error_class"] == error_class]
     with open_rules(published.settings, as_of=TAPE_AS_OF) as rules:
         query = next(iter(rules.candidates(rule))).evidence_query
-    with duckdb.connect() as connection:
-        for statement in (
-            "create schema raw",
-            "create schema alerts",
-            f"create table alerts.error_classes as from read_csv('{seed}')",
-            "create table raw.jobs (job_id text, team_id text, error_message text, created_at timestamp)",
-            "create table raw.llm_calls "
-            "(job_id text, model_group_used text, error text, created_at timestamp)",
-            "create table raw.access_log "
-            "(happened_at timestamp, client text, key_id text, team_id text, path text, status int)",
-            *LITELLM_TABLES,
-        ):
-            connection.execute(statement)
+    with open_evidence() as connection:
         for number, pattern in enumerate([*patterns, "timed out"]):
             text = (
                 f"Error: {pattern.strip('%').upper()} ..."
@@ -302,19 +304,7 @@ def test_evidence_shows_what_litellm_refused_and_no_more(
     with open_rules(published.settings, as_of=TAPE_AS_OF) as rules:
         # a candidate of any scope has the rule's query
         query = next(iter(rules.candidates(rule))).evidence_query
-    with duckdb.connect() as connection:
-        for statement in (
-            "create schema raw",
-            "create schema alerts",
-            "create table alerts.error_classes (error_class text, pattern text)",
-            "create table raw.jobs (job_id text, team_id text, error_message text, created_at timestamp)",
-            "create table raw.llm_calls "
-            "(job_id text, model_group_used text, error text, created_at timestamp)",
-            "create table raw.access_log "
-            "(happened_at timestamp, client text, key_id text, team_id text, path text, status int)",
-            *LITELLM_TABLES,
-        ):
-            connection.execute(statement)
+    with open_evidence() as connection:
         # of each rule of the seed one failure that it alone decides
         for row in rows:
             held = {name: row[pattern].strip("%").replace("%", " has ") for name, pattern in PATTERNS.items()}

@@ -13,6 +13,7 @@ import duckdb
 import psycopg
 import pytest
 
+from flows import landed_files
 from flows.errors import LandError
 from flows.land import land
 from flows.land_access_log import KEPT_DAYS
@@ -89,6 +90,10 @@ ROWS = [
     failure("leaked key", metadata={"user_api_key": KEY}),
     failure("master key", metadata={"user_api_key": "litellm_proxy_master_key"}),
     failure("no key", metadata={"user_api_key": None}),
+    failure("key of another form", metadata={"user_api_key": PLANTED}),
+    failure("key in the text", error={"error_message": f"Virtual Key expected. Received={PLANTED}, not sk-"}),
+    failure("list that ends", requester_ip_address="198.51.100.1, 192.0.2.9, "),
+    failure("another case", requester_ip_address="2001:DB8::7\n"),
     failure("forwarded", requester_ip_address="198.51.100.1, 192.0.2.9"),
     failure("with a port", requester_ip_address="192.0.2.9:51234"),
     failure("sixth version", requester_ip_address="[2001:db8::7]:443"),
@@ -204,11 +209,15 @@ def test_files_and_a_database_land_the_same_and_nothing_that_they_may_not(
         None,
     )
     assert keys["leaked key"] == keys["alias that is a key"] == TOKEN[:8]
+    assert keys["key of another form"] == hashlib.sha256(PLANTED.encode()).hexdigest()[:8]
+    assert found["key in the text"]["error_text"] == "Virtual Key expected. Received=[redacted], not sk-"
     assert keys["long alias"] == hashlib.sha256(b"x" * 65).hexdigest()[:8]
     clients = {name: row["client"] for name, row in found.items()}
     assert clients["alias"] == "192.0.2.8"
-    assert clients["forwarded"] == clients["with a port"] == "192.0.2.9"
-    assert clients["sixth version"] == clients["bare sixth version"] == "2001:db8::7"
+    assert clients["forwarded"] == clients["with a port"] == clients["list that ends"] == "192.0.2.9"
+    assert {clients[name] for name in ("sixth version", "bare sixth version", "another case")} == {
+        "2001:db8::7"
+    }
     assert found["team of its key"]["team_id"] == "team-b"
     assert found["plain"]["model_group"] == "chat"
     assert found["alias"]["model_group"] == "gpt-4o"
@@ -262,7 +271,8 @@ def test_what_is_late_lands_once_and_what_is_old_goes(
 
     write(rows)
     land_from(source, landing)
-    assert ids(landing) == {"oldest", "new"}
+    # of a database what the rules look at, and not years of its log
+    assert ids(landing) == ({"new"} if of_database else {"oldest", "new"})
     # the next night: purged there, but for what came late
     write([failure("late", AS_OF - LITELLM_LATE), failure("next", AS_OF + timedelta(hours=1)), rows[2]])
     land_from(source, landing, AS_OF + NIGHT)
@@ -277,6 +287,55 @@ def test_what_is_late_lands_once_and_what_is_old_goes(
     gone = source_of(landing)
     assert (gone.is_present, gone.row_count, gone.read_as_of) == (False, 3, AS_OF + NIGHT)
     assert "no source" in str(gone)
+
+
+def test_an_export_that_stands_still_grows_old_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a file that was written just now could still change without a trace
+    monkeypatch.setattr(landed_files, "_TICK_NS", 0)
+    landing, source = tmp_path / "landing.duckdb", tmp_path / "source"
+    write_folder(source, [failure("a")])
+    for night in range(5):
+        land_from(source, landing, AS_OF + night * NIGHT)
+    assert source_of(landing).read_as_of == AS_OF
+    days = [failure(f"day {day}", AS_OF + day * NIGHT - timedelta(hours=1)) for day in range(1, 6)]
+    write_folder(source, [failure("a"), *days])
+    land_from(source, landing, AS_OF + 5 * NIGHT)
+    assert ids(landing) == {"a", *(row["request_id"] for row in days)}
+    assert source_of(landing).read_as_of == AS_OF + 5 * NIGHT
+
+
+def test_a_clock_that_was_ahead_blinds_nobody(platform: Platform, tmp_path: Path) -> None:
+    landing = tmp_path / "landing.duckdb"
+    write_database(platform, [failure("old"), failure("new", AS_OF + timedelta(hours=1))])
+    for as_of in (AS_OF, AS_OF + 365 * NIGHT, AS_OF + NIGHT):
+        land_from(PostgresUrl(platform.url), landing, as_of)
+        with psycopg.connect(platform.url, autocommit=True) as warehouse:
+            mirror(landing, warehouse)
+            ids_there = warehouse.execute("select request_id from raw.litellm_failures").fetchall()
+    assert ids(landing) == {name for (name,) in ids_there} == {"old", "new"}
+    assert source_of(landing).read_as_of == AS_OF + NIGHT
+
+
+def test_spend_logs_that_cannot_be_read_stop_nothing(platform: Platform, tmp_path: Path) -> None:
+    landing = tmp_path / "landing.duckdb"
+    write_database(platform, ROWS)
+    # a view that fails while it is read, as a statement that takes too long does
+    platform.run('alter table "LiteLLM_SpendLogs" rename to logs')
+    platform.run(
+        'create view "LiteLLM_SpendLogs" as select request_id, "startTime", metadata, '
+        "(1 / (length(request_id) - length(request_id)))::text as status from logs"
+    )
+    (told,) = land_from(PostgresUrl(platform.url), landing)
+    assert "LiteLLM_SpendLogs could not be read, and the alerts do without it" in told
+    found = source_of(landing)
+    assert (found.is_present, found.read_as_of) == (True, None)
+    assert "could not be read" in str(found)
+    assert landed(landing, "select count(*) from raw.jobs") == [(4,)]
+    platform.run('drop view "LiteLLM_SpendLogs"; alter table logs rename to "LiteLLM_SpendLogs"')
+    assert land_from(PostgresUrl(platform.url), landing) == ()
+    assert source_of(landing).row_count == len(ROWS) - 2
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,8 @@ def test_a_day_without_a_time_is_the_whole_day(written: Written) -> None:
         ([{"kind": "k", "start": "2026-10-01"}, {"kind": "k", "start": "soon"}], "[1]: `start` 'soon' is"),
         ([{"kind": "k", "start": 1759320000}], "labels[0]: `start` is a number"),
         ([{"kind": "k", "start": "0001-01-01T00:00:00+14:00"}], "labels[0]: `start`"),
+        ([{"kind": "k", "start": "2026-10-01", "end": "9999-12-31T00:00:00Z"}], "labels[0]: `end`"),
+        ([{"kind": "k", "start": "9999-12-31"}], "labels[0]: `start`"),
         ([{"kind": "k", "start": "2026-10-02", "end": "2026-10-01T00:00:00"}], "it ends before it starts"),
         ([{"kind": "k", "start": "2026-10-01", "team": ["a"]}], "labels[0]: `team` is a list, not a text"),
         ([{"kind": "k", "start": "2026-10-01", "teams": "a"}], "labels[0]: `teams` is a text, not a list"),
