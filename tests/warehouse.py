@@ -217,14 +217,22 @@ def seed_query(node: dict[str, Any]) -> str:
     )
     # without rows: one of nulls, which the condition keeps out
     cells = rows or [[""] * len(header)]
-    values = ", ".join("(" + ", ".join(_literal(cell) for cell in row) + ")" for row in cells)
+    # a column of texts may hold numbers too
+    plain = [all(_PLAIN.fullmatch(row[place]) for row in cells) for place in range(len(header))]
+    values = ", ".join(
+        "(" + ", ".join(_literal(cell, is_plain) for cell, is_plain in zip(row, plain, strict=True)) + ")"
+        for row in cells
+    )
     return f"select {columns} from (values {values}) as seed ({', '.join(header)}) where {bool(rows)}"
 
 
-def _literal(cell: str) -> str:
+_PLAIN = re.compile(r"(?:\d+|true|false)?")
+
+
+def _literal(cell: str, is_plain: bool) -> str:
     if cell == "":
         return "null"
-    return cell if re.fullmatch(r"\d+|true|false", cell) else "'" + cell.replace("'", "''") + "'"
+    return cell if is_plain else "'" + cell.replace("'", "''") + "'"
 
 
 def compile_project(
