@@ -34,6 +34,7 @@ from flows.alert_rules import (
     Verdict,
     as_json_value,
 )
+from flows.alert_scopes import RULE_UNKNOWN
 from flows.alert_states import Memory, Patience, Telling
 from flows.failpoints import failpoint
 from flows.ops_store import EVALUATOR, OpsStore, alerting, writers
@@ -55,7 +56,7 @@ _PLATFORM = ("platform", "platform")
 
 # Fires while a rule cannot be asked at all: silence must not look like health.
 UNKNOWN_RULE = Rule(
-    name="rule_unknown",
+    name=RULE_UNKNOWN,
     family="system",
     title="A rule cannot be asked",
     unit="failed evaluations",

@@ -292,7 +292,7 @@ def _take_what_changed(
     def stage(table: Table, *, since: datetime | None) -> None:
         source.stage_whole(connection, table, advance, since=since)
 
-    land_side_tables.land_side_tables(
+    land_side_tables.land_admin_tables(
         connection,
         as_of=scope.as_of,
         has_table=source.has_table,
@@ -357,7 +357,7 @@ def _land_postgres(location: PostgresUrl, request: _Request) -> LandReport:
         def copy(table: Table, *, since: datetime | None) -> None:
             source.copy_whole(connection, table, advance, since)
 
-        land_side_tables.land_side_tables(
+        land_side_tables.land_admin_tables(
             connection, as_of=scope.as_of, has_table=source.has_table, stage=copy
         )
         unread = land_side_tables.land_litellm_of_database(

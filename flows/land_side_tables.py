@@ -34,7 +34,7 @@ class Stage(Protocol):
     def __call__(self, table: Table, *, since: datetime | None) -> None: ...
 
 
-def land_side_tables(
+def land_admin_tables(
     connection: DuckDBPyConnection,
     *,
     as_of: datetime,
@@ -42,7 +42,7 @@ def land_side_tables(
     is_same: Callable[[Table], bool] = lambda table: False,
     stage: Stage,
 ) -> None:
-    """Add to `raw` what is new in each table that a source shares with the platform's numbers.
+    """Add to `raw` what is new in each of the platform's admin tables.
 
     `is_same` tells of a table that holds what it held when it landed: nothing is read of it.
     Raises LandError for a table that is there and cannot be read.
