@@ -53,7 +53,7 @@ def _question(results: Sequence[Result], action: str) -> list[list[str]]:
         rows.append(
             ["ours from what is landed (full refresh)", *(_seconds(one, action) for one in refreshes)]
         )
-        titles = {MODEL_SQL: [Outcome.of(result.nights[MODEL_SQL]) for result in results]}
+        titles = {MODEL_SQL: [_by_hand(result) for result in results]}
     else:
         titles = {}
     if action == REVIEW:
@@ -86,6 +86,12 @@ def _our_seconds(result: Result, action: str) -> float | None:
     if action in (BUILD, NIGHT):
         return result.nights[FIRST if action == BUILD else ONE_DAY].seconds
     return result.peers[OURS.name][action].seconds
+
+
+def _by_hand(result: Result) -> Outcome:
+    """All models' SQL by hand, which is not run on the largest platforms."""
+    watched = result.nights.get(MODEL_SQL)
+    return Outcome.of(watched) if watched else Outcome(note="not run at this size")
 
 
 def _outcome(result: Result, peer: Peer, action: str) -> Outcome:
@@ -129,7 +135,7 @@ def _taken(results: Sequence[Result]) -> list[list[str]]:
         ours = [Outcome.of(result.nights[name]) for result in results]
         rows.append([f"**ours**, {QUESTIONS[action]}", *(_load(one) for one in ours)])
         if action == BUILD:
-            rows.append([MODEL_SQL, *(_load(Outcome.of(result.nights[MODEL_SQL])) for result in results)])
+            rows.append([MODEL_SQL, *(_load(_by_hand(result)) for result in results)])
         for peer in PEERS:
             outcomes = [_outcome(result, peer, action) for result in results]
             if any(outcome.seconds is not None for outcome in outcomes):
@@ -156,7 +162,11 @@ def _apart(outcomes: dict[str, Outcome]) -> str:
 
 def _floor(results: Sequence[Result]) -> list[list[str]]:
     def row(title: str, of: Callable[[Result], float]) -> list[str]:
-        return [title, *(f"{of(result) / result.nights[MODEL_SQL].seconds:.2f}" for result in results)]
+        floors = [_by_hand(result).seconds for result in results]
+        ratios = (
+            f"{of(one) / floor:.2f}" if floor else NOTHING for one, floor in zip(results, floors, strict=True)
+        )
+        return [title, *ratios]
 
     return [
         row(f"full refresh, whole night / {MODEL_SQL}", lambda one: one.nights[REFRESH].seconds),
@@ -181,25 +191,31 @@ def _nights(results: Sequence[Result]) -> list[list[str]]:
         if any(read):
             told = [NOTHING if size is None else mega(size) for size in read]
             rows.append(["- pages read by the source's server, MB", *told])
-    rows += _figures(MODEL_SQL, [result.nights[MODEL_SQL] for result in results])
+    rows += _figures(MODEL_SQL, [result.nights.get(MODEL_SQL) for result in results])
     for name in sorted({name for result in results for name in result.file_bytes}):
         rows.append([f"{name}, MB", *(mega(result.file_bytes.get(name, 0)) for result in results)])
     return rows
 
 
-def _figures(name: str, watched: Sequence[Watched]) -> list[list[str]]:
-    """Seconds, of steps where it has any, of the processors, and memory."""
-    rows = [[f"**{name}**, s", *(f"{one.seconds:.1f}" for one in watched)]]
-    steps = list(dict.fromkeys(step for one in watched for step in one.steps))
+def _figures(name: str, watched: Sequence[Watched | None]) -> list[list[str]]:
+    """Seconds, of steps where it has any, of the processors, and memory; None: it was not run."""
+    steps = list(dict.fromkeys(step for one in watched if one for step in one.steps))
+
+    def row(title: str, of: Callable[[Watched], str]) -> list[str]:
+        return [title, *(of(one) if one else NOTHING for one in watched)]
+
+    def peak(one: Watched) -> str:
+        step = max(one.peak_bytes, key=lambda step: one.peak_bytes[step])
+        return f"{mega(one.peak_bytes[step])}{f' ({step})' if len(steps) > 1 else ''}"
+
+    def seconds_of(step: str) -> Callable[[Watched], str]:
+        return lambda one: f"{one.steps.get(step, 0):.1f}"
+
+    rows = [row(f"**{name}**, s", lambda one: f"{one.seconds:.1f}")]
     if len(steps) > 1:
-        rows += [[f"- {step}, s", *(f"{one.steps.get(step, 0):.1f}" for one in watched)] for step in steps]
-    rows.append(["- of the processors, s", *(f"{one.cpu_seconds:.1f}" for one in watched)])
-    peaks = [max(one.peak_bytes, key=lambda step: one.peak_bytes[step]) for one in watched]
-    told = [
-        f"{mega(one.peak_bytes[step])}{f' ({step})' if len(steps) > 1 else ''}"
-        for one, step in zip(watched, peaks, strict=True)
-    ]
-    rows.append(["- peak memory of all its processes, MB", *told])
+        rows += [row(f"- {step}, s", seconds_of(step)) for step in steps]
+    rows.append(row("- of the processors, s", lambda one: f"{one.cpu_seconds:.1f}"))
+    rows.append(row("- peak memory of all its processes, MB", peak))
     return rows
 
 
