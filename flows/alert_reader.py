@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -88,10 +89,17 @@ class RuleReader:
         self._engine.set_moment(as_of)
 
     def candidates(self, rule: str) -> list[Candidate]:
-        """What a rule says of every scope; AlmanacError when its SQL fails."""
+        """What a rule says of every scope; AlmanacError when its SQL fails or names a scope twice."""
         # all columns, whichever the published night has
         columns, rows = self._engine.ask(f"select * from alerts.alert_{self._known(rule)}")
-        return [self._named(_candidate(columns, row)) for row in rows]
+        found = [self._named(_candidate(columns, row)) for row in rows]
+        times = Counter(candidate.key for candidate in found)
+        if twice := [f"{key.scope_kind} {key.scope_id}" for key, count in times.items() if count > 1]:
+            raise AlmanacError(
+                f"The rule {rule} says more than one thing of {len(twice):,} scopes, of {twice[0]} for one. "
+                f"Nothing that it says is taken for true; look at alerts.alert_{rule}."
+            )
+        return found
 
     def evaluate(self, cadences: Iterable[Cadence], *, rules: Iterable[str] | None = None) -> Evaluation:
         """Ask every rule of some cadences (or those named); one that fails is unknown, the others go on."""

@@ -258,6 +258,25 @@ def open_evidence() -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def test_a_rule_that_says_two_things_of_a_scope_is_unknown_and_the_others_are_asked(
+    published: Published, tmp_path: Path
+) -> None:
+    settings = published.settings.model_copy(update={"data_dir": tmp_path})
+    for path in (published.settings.warehouse_path, published.settings.landing_path):
+        shutil.copy(path, tmp_path)
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute(f"attach '{settings.landing_path}' as landing (read_only)")
+        connection.execute(
+            "create or replace view alerts.alert_credit_low as "
+            "select candidates.* from alerts.alert_credit_critical as candidates cross join range(2)"
+        )
+    with open_rules(settings, as_of=TAPE_AS_OF) as rules:
+        found = rules.evaluate(Cadence, rules=["credit_low", "credit_critical"])
+    assert set(found.unknown_rules) == {"credit_low"}
+    assert "more than one thing" in found.unknown_rules["credit_low"]
+    assert {candidate.key.rule for candidate in found.candidates} == {"credit_critical"}
+
+
 @pytest.mark.parametrize(
     ("rule", "error_class"),
     [("unauthorized_access", "model_denied"), ("rate_limit_violations", "rate_limit")],
