@@ -73,6 +73,7 @@ def audit(
             variables={**variables, **places},
             progress=progress or SilentProgress(),
             stage="Auditing",
+            writes_manifest=False,
         )
 
     try:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from flows.built import build_models
 from flows.coverage import Coverage, Touched, audited_with, landed_coverage, portions_of, touched_since
 from flows.failpoints import failpoint
+from flows.private_relations import take_back
 from flows.progress import Progress
 from flows.published_night import remember_published
 from flows.settings import Settings
@@ -91,7 +92,7 @@ def _take_up(
         _clear(side_file)
         if is_taken(settings, side_file) and (built := coverage_of(side_file)):
             touched = touched_since(landing, built, wanted, also=also)
-            if touched is not None:
+            if touched is not None and take_back(landing, side_file):
                 return touched
     return None
 

@@ -31,12 +31,15 @@ Built = Path | Generation
 # What a build makes no table of.
 EXCLUDED = ("test", "unit_test", "exposure")
 
+# Of a partial build: what has rows, and the views whose text says what is touched or when.
+MADE_ANEW = ("config.materialized:table", "config.materialized:incremental", "tag:each_build")
 
-def _unchanged(built: Built) -> tuple[str, ...]:
-    """What a partial build leaves as the same models and seeds made it, as options of dbt."""
+
+def _made_anew(built: Built) -> tuple[str, ...]:
+    """What a partial build does not leave as the same models and seeds made it, as options of dbt."""
     if isinstance(built, Generation):
         return ()  # a generation's views are dropped with the tables that they read
-    return ("seed", "--exclude", "path:models/alerts")
+    return ("seed", "--select", *MADE_ANEW, "--exclude", "path:models/alerts")
 
 
 def audited_path(settings: Settings, built: Built) -> Path:
@@ -93,13 +96,14 @@ def build_models(
     variables = _as_variables(touched)
     environment, places = dbt_settings(settings, built, run_id, is_partial=bool(variables))
     results = run_dbt(
-        ["build", "--exclude-resource-type", *EXCLUDED, *(_unchanged(built) if variables else ())],
+        ["build", "--exclude-resource-type", *EXCLUDED, *(_made_anew(built) if variables else ())],
         settings=settings,
         environment=environment,
         as_of=as_of,
         variables={**variables, **({"portions": portions} if portions else {}), **places},
         progress=progress,
         stage="Building what has changed" if variables else "Building the marts",
+        writes_manifest=not variables,
     )
     failed = [result for result in results if result.status in ("error", "fail")]
     if failed:

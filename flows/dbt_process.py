@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dbt.adapters.factory import get_adapter_class_by_name, reset_adapters
+from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
@@ -84,6 +85,8 @@ def _run(command: dict[str, Any], answers: TextIO) -> None:
     arguments = [*command["arguments"], *command["options"], "--vars", json.dumps(command["variables"])]
     ended = dbtRunner(manifest=manifest, callbacks=[follow]).invoke(arguments)
     _let_go()
+    if "--no-write-json" in arguments and isinstance(ended.result, RunExecutionResult):
+        ended.result.write(command["results_path"])
     answer(exit=_exit_code(ended.success, ended.exception, answer))
 
 

@@ -60,11 +60,13 @@ def run_dbt(
     variables: Mapping[str, Any] | None = None,
     work_dir: Path | None = None,
     keeps_parsed: bool = True,
+    writes_manifest: bool = True,
 ) -> tuple[NodeResult, ...]:
     """Run one dbt command on what `environment` names (see profiles.yml); return what became of every node.
 
     dbt leaves its files in target/ and logs/ of `work_dir`: that of the nights, unless one of its own is
-    given. `keeps_parsed` is for commands that need no manifest.json, which dbt writes when it parses.
+    given. `keeps_parsed` is for commands that need no manifest.json of their parsing; without
+    `writes_manifest` they leave none at all, nor compiled SQL beside their results, which takes a second.
     Failed data tests are results; anything that kept dbt from running raises DbtFailed.
     """
     work_dir = work_dir or settings.data_dir / "dbt"
@@ -80,6 +82,7 @@ def run_dbt(
             # what is said to people goes through `_follow`
             *("--log-level", "none", "--log-level-file", "info", "--log-format-file", "json"),
             "--no-version-check",
+            *([] if writes_manifest else ["--no-write-json"]),
         ],
         "variables": {
             "as_of": f"{as_of:%Y-%m-%d %H:%M:%S.%f}",
@@ -90,6 +93,7 @@ def run_dbt(
         "project_dir": str(PROJECT_DIR),
         "parsed_dir": str(_parsed_dir(work_dir)),
         "keeps_parsed": keeps_parsed,
+        "results_path": str(results_path),
     }
     complaints: list[str] = []
     code: int | None = None

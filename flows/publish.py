@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flows.built import Built
 from flows.errors import AlmanacError
 from flows.failpoints import failpoint
+from flows.private_relations import put_aside
 from flows.publish_postgres import publish_generation
 from flows.settings import Settings
 from flows.warehouse_postgres import Generation, connect, connection_parameters, place
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     import psycopg
 
     from flows.run_ledger import ClaimedRun
-
-# Views over the landing file, of use to the build only.
-PRIVATE_SCHEMAS = ("staging", "intermediate")
 
 
 def publish(built: Built, settings: Settings, *, run: ClaimedRun | None = None) -> str:
@@ -53,8 +51,7 @@ def _publish_file(side_file: Path, settings: Settings, run: ClaimedRun | None) -
     failpoint("publish.before_checkpoint")
 
     with duckdb.connect(str(side_file)) as connection:
-        for schema in PRIVATE_SCHEMAS:
-            connection.execute(f"drop schema if exists {schema} cascade")
+        put_aside(connection)
         connection.execute("force checkpoint")
     if side_file.with_name(side_file.name + ".wal").exists():
         raise AlmanacError(

@@ -34,7 +34,10 @@ from tests.warehouse import (
     seed_query,
 )
 
-KINDS = ("day", "week", "month", "read", "ledger", "ledger_day", "ledger_week", "ledger_month")
+KINDS = (
+    *("day", "week", "month", "ledger", "ledger_day", "ledger_week", "ledger_month"),
+    *("read", "read_week", "read_month", "read_summaries", "read_ledger_jobs", "read_ledger_charges"),
+)
 # Ranges of one kind that a build can have.
 MOST_RANGES = 32
 COMPARED_SCHEMAS = ("marts", "reviews", "compat", "kept")
@@ -101,6 +104,18 @@ def incremental_project(*marts: str) -> Project:
     full, partial = _manifests()
     models = [node["name"] for node in full["nodes"].values() if node["resource_type"] == "model"]
     return _project(full, partial, marts or models)
+
+
+def views_left_as_they_are() -> dict[str, tuple[str, str]]:
+    """Views that a partial build on DuckDB does not make anew: their SQL in a full and a partial build."""
+    full, partial = _manifests()
+    return {
+        node["name"]: (node["compiled_code"], partial["nodes"][node["unique_id"]]["compiled_code"])
+        for node in full["nodes"].values()
+        if node["resource_type"] == "model"
+        and node["config"]["materialized"] == "view"
+        and "each_build" not in node["tags"]
+    }
 
 
 @cache

@@ -2,7 +2,7 @@
     Grain: one row per job, recomputed from its calls: the platform's own table lacks jobs,
     prompt and completion tokens, and the cost of most calls.
 -#}
-{{ config(materialized='view') }}
+{{ config(materialized='view', tags=['each_build']) }}
 select
     job_id,
     call_count as total_calls,

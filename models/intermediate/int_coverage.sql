@@ -1,4 +1,5 @@
 {#- Grain: one row: the instant up to which the source is landed and wanted. -#}
+{{ config(tags=['each_build']) }}
 with
 
 landings as (

@@ -1,4 +1,5 @@
 {#- Grain: one row per job with a ledger row, with the credits it was charged. -#}
+{{ config(tags=['each_build']) }}
 select
     job_id,
     cast(

@@ -2,6 +2,7 @@
     Grain: one row per window of the dashboard: today so far, and the same wall-clock
     hours of yesterday and of the same weekday last week.
 -#}
+{{ config(tags=['each_build']) }}
 with
 
 today as (

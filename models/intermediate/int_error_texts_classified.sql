@@ -1,4 +1,5 @@
 {#- Grain: one row per distinct error text of a call or a job, with its error class. -#}
+{{ config(tags=['each_build']) }}
 with
 
 error_texts as (

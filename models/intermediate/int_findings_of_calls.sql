@@ -1,4 +1,5 @@
 {#- Grain: one row per call and rule that it breaks, with the dollars that left a measure. -#}
+{{ config(tags=['each_build']) }}
 with
 
 calls as (

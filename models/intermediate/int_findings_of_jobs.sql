@@ -1,4 +1,5 @@
 {#- Grain: one row per job or ledger row and rule that it breaks. -#}
+{{ config(tags=['each_build']) }}
 with
 
 jobs as (

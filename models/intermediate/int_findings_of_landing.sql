@@ -1,4 +1,5 @@
 {#- Grain: one row per finding of the last landing, and per row whose clock keeps it out. -#}
+{{ config(tags=['each_build']) }}
 select
     rule,
     table_name,

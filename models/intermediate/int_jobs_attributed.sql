@@ -4,6 +4,7 @@
     The platform never writes jobs.organization_id, so it is found: the job's own, else
     its team's at that time, else the one on the team's ledger rows.
 -#}
+{{ config(tags=['each_build']) }}
 with
 
 jobs as (

@@ -5,6 +5,7 @@
     second is a wait of 0, more is a finding, and no time is shown. Nor is a time of over a
     century shown, which a year 9999 makes.
 -#}
+{{ config(tags=['each_build']) }}
 {%- set century = 100 * 365 * 86400 * 1000000 -%}
 with
 

@@ -1,4 +1,5 @@
 {#- Grain: one row per ledger row created before as_of, its credits signed by its type. -#}
+{{ config(tags=['each_build']) }}
 select
     transaction_id,
     team_id,

@@ -1,4 +1,5 @@
 {#- Grain: one row per job that made a call, with its calls added up. -#}
+{{ config(tags=['each_build']) }}
 with
 
 calls as (

@@ -4,6 +4,7 @@
 
     The limits are the source columns' own: integer, numeric(10, 8) and numeric(10, 6).
 -#}
+{{ config(tags=['each_build']) }}
 with
 
 calls as (

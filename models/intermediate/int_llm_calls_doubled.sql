@@ -4,6 +4,7 @@
 
     Both rows are written within milliseconds (13 pairs recorded, at most 1.4 ms apart).
 -#}
+{{ config(tags=['each_build']) }}
 select distinct failures.call_id
 from {{ ref('stg_saas__llm_calls') }} as failures
 

@@ -2,6 +2,7 @@
     Grain: one row per period type (day, week, month) and period that the days of
     dim_dates touch, with its bounds as UTC instants.
 -#}
+{{ config(tags=['each_build']) }}
 with
 
 days as (

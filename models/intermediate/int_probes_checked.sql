@@ -1,4 +1,5 @@
 {#- Grain: one row per probe; latency only of probes that were answered, outside maintenance. -#}
+{{ config(tags=['each_build']) }}
 with
 
 probes as (

@@ -2,6 +2,7 @@
     Grain: one row per team, complete day and measure whose published value is not what the
     source says now. A published day without a row now had its rows deleted: it is 0.
 -#}
+{{ config(tags=['each_build']) }}
 {%- set measures = [
     'job_count', 'completed_job_count', 'failed_job_count', 'call_count', 'total_tokens', 'provider_cost_usd',
     'client_cost_usd', 'credits_used', 'credits_added',

@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 from flows.land import land
 from flows.progress import SilentProgress
 from tests.canonical import canonical_differences
-from tests.incremental import GENERATIONS, Warehouses, incremental_project
+from tests.incremental import GENERATIONS, Warehouses, incremental_project, views_left_as_they_are
 from tests.living_platform import (
     ALIASES,
     CALLS,
@@ -43,6 +43,7 @@ from tests.living_platform import (
     TEAMS,
     LivingPlatform,
 )
+from tests.warehouse import AS_OF_MARK
 
 HISTORIES = int(os.environ.get("ALMANAC_HISTORIES", "2"))
 STEPS = int(os.environ.get("ALMANAC_HISTORY_STEPS", "20"))
@@ -295,6 +296,15 @@ class Histories(RuleBasedStateMachine):
         story = (str(self.warehouses.last_touched), str(self.platform))
         assert not lines, "\n".join(["a partial build is not the full one:", *lines, *story])
         self.warehouses.publish(generation)
+
+
+def test_a_view_that_a_partial_build_leaves_says_nothing_of_its_night() -> None:
+    views = views_left_as_they_are()
+    assert len(views) > 60
+    of_their_build = [
+        name for name, (full, partial) in views.items() if full != partial or AS_OF_MARK in full
+    ]
+    assert of_their_build == [], "tag them each_build"
 
 
 def unrelated_days(landing: Path) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import subprocess
 from datetime import date, datetime, timedelta
@@ -11,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from flows import coverage
+from flows import PROJECT_DIR, coverage
 from flows.audit import AuditFailed, audit, law_of
 from flows.build_duckdb import build_side_file
 from flows.land import land_folder
@@ -47,8 +48,9 @@ def export(warehouse_path: Path) -> dict[str, list[tuple[object, ...]]]:
         connection.execute(f"attach '{warehouse_path.with_name('landing.duckdb')}' as landing (read_only)")
         names = connection.execute(
             "select table_schema || '.' || table_name from information_schema.tables "
-            # which landing it was built from is no number of the platform's
-            "where table_catalog = 'warehouse' and (table_schema, table_name) <> ('kept', 'coverage') "
+            # what it was built from, and in which way, is no number of the platform's
+            "where table_catalog = 'warehouse' "
+            "and (table_schema, table_name) not in (('kept', 'coverage'), ('kept', 'private_relations')) "
             "order by 1"
         ).fetchall()
         return {
@@ -195,6 +197,52 @@ def test_a_reader_of_the_old_night_is_not_disturbed_by_a_new_one(own_copy: Setti
         connection.execute(f"attach '{own_copy.warehouse_path}' as published (read_only)")
         tags = connection.execute("select tags from duckdb_databases() where database_name = 'published'")
         assert "v1.2.0" in str(tags.fetchone()), "older DuckDBs must be able to read it"
+
+
+def test_a_partial_build_takes_back_the_private_relations_that_a_publication_put_aside(
+    own_copy: Settings,
+) -> None:
+    as_of = TAPE_AS_OF + timedelta(days=1)
+    definitions = (
+        # DuckDB nests the parts of a union otherwise when it reads what it wrote
+        "select schema_name, view_name, translate(sql, '()', '') from duckdb_views() "
+        "where schema_name in ('staging', 'intermediate') and not internal order by all"
+    )
+    found = []
+    for full_refresh in (True, False):
+        side_file = build_side_file(
+            own_copy, as_of=as_of, progress=SilentProgress(), full_refresh=full_refresh
+        )
+        with duckdb.connect(str(side_file), read_only=True) as connection:
+            found.append({row[1]: row for row in connection.execute(definitions).fetchall()})
+            tables = connection.execute(
+                "select count(*) from duckdb_tables() where schema_name = 'intermediate'"
+            ).fetchone()
+        shutil.rmtree(own_copy.build_dir)
+        assert tables is not None
+        assert tables[0] > 5
+    full, partial = found
+    assert full.keys() == partial.keys()
+    assert len(full) > 60
+    of_each_build = {
+        path.stem
+        for path in (PROJECT_DIR / "models").rglob("*.sql")
+        if "'each_build'" in path.read_text("utf-8")
+    }
+    assert {name for name, row in full.items() if row != partial[name]} <= of_each_build
+
+
+def test_a_file_whose_private_relations_cannot_be_made_again_is_built_whole(own_copy: Settings) -> None:
+    with duckdb.connect(str(own_copy.warehouse_path)) as connection:
+        connection.execute(
+            "update kept.private_relations set sql = 'create view staging.stg_saas__jobs as from nowhere' "
+            "where name = 'stg_saas__jobs'"
+        )
+    as_of = TAPE_AS_OF + timedelta(days=1)
+    side_file = build_side_file(own_copy, as_of=as_of, progress=SilentProgress())
+    assert json.loads((side_file.parent / "audit.json").read_text("utf-8")) == {}, (
+        "nothing was left as it was"
+    )
 
 
 @pytest.mark.parametrize("damage", ["missing folder", "empty folder", "half-written calls", "no table"])
