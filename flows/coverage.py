@@ -7,7 +7,7 @@ what is landed with what the warehouse says it was built from.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -17,7 +17,9 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from flows import PROJECT_DIR
+from flows.days_of_jobs import has_pairs
 from flows.errors import AlmanacError
+from flows.source_schema import JOB_COST_SUMMARIES
 
 if TYPE_CHECKING:
     import duckdb
@@ -105,8 +107,8 @@ class Touched:
     """What a partial build rebuilds. `days` are local; the last range has no end."""
 
     days: tuple[Range, ...]
-    # UTC instants of the rows that the days are computed from
-    read: tuple[Window, ...]
+    # UTC instants of the rows that something is computed from, by its kind: see _reads
+    read: Mapping[str, tuple[Window, ...]]
     # of the ledger rows that are walked again: UTC instants, and local days
     ledger: tuple[Window, ...]
     ledger_days: tuple[Range, ...]
@@ -114,22 +116,18 @@ class Touched:
     @property
     def variables(self) -> dict[str, list[list[str | None]]]:
         """The dbt var `touched` (see macros/incremental/touched.sql)."""
-        ranges: dict[str, list[list[str | None]]] = {
-            "read": _texts(self.read),
-            "ledger": _texts(self.ledger),
-        }
-        for period, start_of, end_of in _PERIODS:
-            for name, days in ((period, self.days), (f"ledger_{period}", self.ledger_days)):
-                ranges[name] = _texts(
-                    merged((start_of(first), end_of(end - DAY) if end else None) for first, end in days)
-                )
+        ranges = {kind: _texts(windows) for kind, windows in self.read.items()}
+        ranges["ledger"] = _texts(self.ledger)
+        for period in _PERIODS:
+            for name, days in ((period[0], self.days), (f"ledger_{period[0]}", self.ledger_days)):
+                ranges[name] = _texts(_whole_periods(days, period))
         return ranges
 
     def and_also(self, other: Touched) -> Touched:
         """What either of two partial builds rebuilds."""
         return Touched(
             days=merged([*self.days, *other.days]),
-            read=merged([*self.read, *other.read]),
+            read={kind: merged([*windows, *other.read[kind]]) for kind, windows in self.read.items()},
             ledger=merged([*self.ledger, *other.ledger]),
             ledger_days=merged([*self.ledger_days, *other.ledger_days]),
         )
@@ -197,12 +195,7 @@ def touched_since(
     if built.first_day != wanted.first_day:
         local_days.update(days_between(min(bounds), max([*bounds, min(bounds) + DAY])))
     days = merged([*((day, day + DAY) for day in local_days), (open_from, None)])
-    return Touched(
-        days=days,
-        read=_read_windows(landing, days, zone),
-        ledger=((start_of_day(days[0][0], zone), None),),
-        ledger_days=((days[0][0], None),),
-    )
+    return _touched(landing, days, ((days[0][0], None),), zone)
 
 
 def portions_of(landing: duckdb.DuckDBPyConnection) -> list[list[list[str]]]:
@@ -241,15 +234,7 @@ def audited_with(touched: Touched, landing: duckdb.DuckDBPyConnection, covered: 
     week = week_in_turn(covered)
     if week is None:
         return touched
-    zone = covered.reporting_timezone
-    first, end = week
-    older = Touched(
-        days=(week,),
-        read=_read_windows(landing, [week], zone),
-        ledger=((start_of_day(first, zone), start_of_day(end, zone)),),
-        ledger_days=(week,),
-    )
-    return touched.and_also(older)
+    return touched.and_also(_touched(landing, (week,), (week,), covered.reporting_timezone))
 
 
 def week_in_turn(covered: Coverage) -> tuple[date, date] | None:
@@ -292,22 +277,70 @@ def _can_go_on(landing: duckdb.DuckDBPyConnection, built: Coverage, wanted: Cove
     return row is not None and row[0] == built.landing_as_of
 
 
-def _read_windows(landing: duckdb.DuckDBPyConnection, days: Sequence[Range], zone: str) -> tuple[Window, ...]:
-    """UTC instants of every row that the touched local days are computed from."""
-    windows: list[Window] = [
-        (start_of_day(first, zone), start_of_day(end, zone) if end else None) for first, end in days
-    ]
-    is_touched = " or ".join(
-        f"({{column}} >= date '{first.date()}'" + (f" and {{column}} <= date '{end.date()}')" if end else ")")
-        for first, end in windows
+def _touched(
+    landing: duckdb.DuckDBPyConnection, days: tuple[Range, ...], ledger_days: tuple[Range, ...], zone: str
+) -> Touched:
+    return Touched(
+        days=days,
+        read=_reads(landing, days, ledger_days, zone),
+        ledger=_windows(ledger_days, zone),
+        ledger_days=ledger_days,
     )
-    related = landing.execute(
-        f"select related_day from raw.related_days where {is_touched.format(column='day')} "
-        f"union select day from raw.related_days where {is_touched.format(column='related_day')}"
-    ).fetchall()
-    midnights = [datetime.combine(day, time()) for (day,) in related]
-    windows += [(midnight, midnight + DAY) for midnight in midnights]
-    return merged((first - PAIR_SECONDS, end) for first, end in windows)
+
+
+def _reads(
+    landing: duckdb.DuckDBPyConnection, days: Sequence[Range], ledger_days: Sequence[Range], zone: str
+) -> dict[str, tuple[Window, ...]]:
+    """Of what touched periods are computed, so that a build need not look at all rows.
+
+    read, read_week, read_month: the rows of touched days, weeks or months, and all that their jobs have;
+    read_summaries: summaries of jobs of touched days, by their own clock; read_ledger_jobs: the jobs that
+    touched ledger rows name; read_ledger_charges: the other ledger rows of these jobs.
+    """
+    related = _RelatedDays(landing)
+    reads = {}
+    for kind, period in zip(("read", "read_week", "read_month"), _PERIODS, strict=True):
+        windows = _windows(_whole_periods(days, period), zone)
+        near = related.of_jobs(windows) + related.of_facts(windows)
+        reads[kind] = merged((first - PAIR_SECONDS, end) for first, end in (*windows, *near))
+    reads["read_summaries"] = related.of_summaries(_windows(days, zone))
+    walked = _windows(ledger_days, zone)
+    jobs = merged([*walked, *related.of_facts(walked)])
+    reads["read_ledger_jobs"] = jobs
+    reads["read_ledger_charges"] = merged([*jobs, *related.of_jobs(jobs)])
+    return reads
+
+
+class _RelatedDays:
+    """Whole UTC days on which rows lie that belong together, as windows (`landing`: landing.duckdb)."""
+
+    def __init__(self, landing: duckdb.DuckDBPyConnection) -> None:
+        self._landing = landing
+
+    def of_jobs(self, windows: Iterable[Window]) -> list[Window]:
+        """Of calls and ledger rows whose jobs are of some windows."""
+        return self._days("select distinct related_day from raw.related_days where ", "day", windows)
+
+    def of_facts(self, windows: Iterable[Window]) -> list[Window]:
+        """Of jobs whose calls or ledger rows are of some windows."""
+        return self._days("select distinct day from raw.related_days where ", "related_day", windows)
+
+    def of_summaries(self, windows: Iterable[Window]) -> tuple[Window, ...]:
+        """Of summaries whose jobs are of some windows; all of time where no pairs are kept."""
+        if not has_pairs(self._landing):
+            return ((datetime.min, None),)
+        name = JOB_COST_SUMMARIES.name
+        query = f"select distinct day from raw.days_of_jobs where table_name = '{name}' and "
+        return merged(self._days(query, "job_day", windows))
+
+    def _days(self, query: str, column: str, windows: Iterable[Window]) -> list[Window]:
+        conditions = " or ".join(
+            f"({column} >= date '{first.date()}'" + (f" and {column} <= date '{end.date()}')" if end else ")")
+            for first, end in windows
+        )
+        rows = self._landing.execute(f"{query}({conditions or 'false'})").fetchall()
+        midnights = [datetime.combine(day, time()) for (day,) in rows]
+        return [(midnight, midnight + DAY) for midnight in midnights]
 
 
 # --- days ---------------------------------------------------------------------------------------------------
@@ -331,6 +364,11 @@ def local_days_of(utc_day: date, zone: str) -> list[date]:
     return days_between(local_day(first, zone), local_day(first + DAY - timedelta.resolution, zone) + DAY)
 
 
+def _windows(days: Iterable[Range], zone: str) -> tuple[Window, ...]:
+    """The UTC instants of local days."""
+    return tuple((start_of_day(first, zone), start_of_day(end, zone) if end else None) for first, end in days)
+
+
 def days_between(first: date, end: date) -> list[date]:
     return [first + n * DAY for n in range((end - first).days)]
 
@@ -344,11 +382,18 @@ def _month_start(day: date) -> date:
 
 
 # period: its first day, and the first day after it
-_PERIODS = (
+_Period = tuple[str, Callable[[date], date], Callable[[date], date]]
+_PERIODS: tuple[_Period, ...] = (
     ("day", lambda day: day, lambda day: day + DAY),
     ("week", _week_start, lambda day: _week_start(day) + 7 * DAY),
     ("month", _month_start, lambda day: _month_start(_month_start(day) + 31 * DAY)),
 )
+
+
+def _whole_periods(days: Iterable[Range], period: _Period) -> tuple[Range, ...]:
+    """The periods that some days lie in, in as few ranges as possible."""
+    _, start_of, end_of = period
+    return merged((start_of(first), end_of(end - DAY) if end else None) for first, end in days)
 
 
 def merged(ranges: Iterable[tuple[Any, Any]]) -> tuple[tuple[Any, Any], ...]:

@@ -1,8 +1,8 @@
 {#-
     What a partial build rebuilds: var `touched` (see flows/coverage.py) holds half-open
     ranges, the last one perhaps without an end, under these names:
-    day, week, month: local periods; read: UTC instants of every row that those days need;
-    ledger: UTC instants from which the chains of ledger rows are walked again.
+    day, week, month: local periods; read, read_week, read_month: UTC instants of every row that those need;
+    ledger: UTC instants from which the chains of ledger rows are walked again; read_…: of what else is needed.
     Without the var everything is built: on DuckDB in portions of months (var `portions`) where a model says that it
     can be, because what is grouped and sorted at a time must be held at a time.
 -#}
@@ -14,7 +14,7 @@
 
 {#- Condition that a date (day, week, month) or a UTC timestamp (read, ledger) is touched; true in a full build. -#}
 {%- macro is_touched(expression, kind) -%}
-    {%- if not is_partial() and is_in_portions() -%}
+    {%- if not is_partial() and is_in_portions() and kind in ('day', 'week', 'month') -%}
         (
             {{ expression }} >= getvariable('portion_{{ kind }}_first')
             and {{ expression }} < getvariable('portion_{{ kind }}_end')
@@ -44,6 +44,14 @@
         )
         {%- endif -%}
     {%- endif -%}
+{%- endmacro -%}
+
+{#- The first of what is touched (see is_touched), as a value of SQL; none in a full build. -#}
+{%- macro touched_from(kind) -%}
+    {%- if is_partial() -%}
+        {{ return("cast('" ~ var('touched')[kind][0][0] ~ "' as timestamp)") }}
+    {%- endif -%}
+    {{ return(none) }}
 {%- endmacro -%}
 
 {#-
@@ -140,13 +148,15 @@
 
 {%- macro deleted_when_walked(target_relation) -%}
     delete from {{ target_relation }}
-    where not exists (
+    where
+        created_at >= (select walked_from from {{ kept_relation('intermediate', 'int_ledger_walk') }})
+        and not exists (
         select 1
         from {{ kept_relation('intermediate', 'int_ledger_restarts') }} as restarts
         where
             restarts.team_id = {{ target_relation }}.team_id
             and restarts.restarts_at > {{ target_relation }}.created_at
-    )
+        )
 {%- endmacro -%}
 
 {%- macro inserted_anew(arg_dict) -%}

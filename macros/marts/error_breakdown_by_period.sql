@@ -81,6 +81,7 @@ failures as (
     where
         calls.is_of_failed_job
         and failed_jobs.outcome = 'failed'
+        and {{ is_touched('failed_jobs.created_at', 'read' if period_type == 'day' else 'read_' ~ period_type) }}
 
 ),
 

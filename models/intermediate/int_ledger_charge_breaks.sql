@@ -38,6 +38,18 @@ deductions as (
 
 ),
 
+jobs as (
+
+    select
+        job_id,
+        outcome,
+        is_credit_applied
+
+    from {{ ref('fct_jobs') }}
+    where created_at >= (select jobs_from from {{ ref('int_ledger_walk') }})
+
+),
+
 deductions_with_jobs as (
 
     select
@@ -48,7 +60,7 @@ deductions_with_jobs as (
     from deductions
 
     -- the job was deleted, or the row names none
-    left join {{ ref('fct_jobs') }} as jobs
+    left join jobs
         on deductions.job_id = jobs.job_id
 
     where not deductions.is_remembered

@@ -3,8 +3,8 @@
     from which it is walked again and what the rows before that leave behind.
 
     It begins with the third row before the touched ones: how a broken link is read depends
-    on that many rows ahead. A team without an organization is walked whole, because its
-    ledger rows say to whom its jobs belong.
+    on that many rows ahead. Of a team without touched rows nothing is walked. A team without an
+    organization is walked whole, because its ledger rows say to whom its jobs belong.
 -#}
 {{ config(materialized='table') }}
 with
@@ -15,11 +15,17 @@ kept_rows as (
 
 ),
 
-restarts as (
+touched_teams as (
+
+    {{ teams_with_touched_ledger_rows() }}
+
+),
+
+last_rows as (
 
     select
         team_id,
-        max(ledger_position) - {{ var('fork_lookback_rows') - 1 }} as ledger_position
+        max(ledger_position) as ledger_position
 
     from kept_rows
     where team_id in (select team_id from {{ ref('int_teams_always_assigned') }})
@@ -30,21 +36,33 @@ restarts as (
 instants as (
 
     select
-        restarts.team_id,
+        last_rows.team_id,
         kept_rows.created_at as restarts_at
 
-    from restarts
+    from last_rows
 
     inner join kept_rows
         on
-            restarts.team_id = kept_rows.team_id
-            and restarts.ledger_position = kept_rows.ledger_position
+            last_rows.team_id = kept_rows.team_id
+            and last_rows.ledger_position - {{ var('fork_lookback_rows') - 1 }} = kept_rows.ledger_position
+
+    where last_rows.team_id in (select team_id from touched_teams)
 
 ),
 
--- rows of one instant are walked together
-first_rows as (
+starts as (
 
+    select
+        team_id,
+        {{ touched_from('ledger') or "cast(null as timestamp)" }} as restarts_at,
+        ledger_position + 1 as first_position
+
+    from last_rows
+    where team_id not in (select team_id from touched_teams)
+
+    union all
+
+    -- rows of one instant are walked together
     select
         instants.team_id,
         instants.restarts_at,
@@ -64,17 +82,17 @@ first_rows as (
 final as (
 
     select
-        first_rows.team_id,
-        first_rows.restarts_at,
-        first_rows.first_position,
+        starts.team_id,
+        starts.restarts_at,
+        starts.first_position,
         kept_rows.credits_after as carried_balance
 
-    from first_rows
+    from starts
 
     inner join kept_rows
         on
-            first_rows.team_id = kept_rows.team_id
-            and first_rows.first_position = kept_rows.ledger_position + 1
+            starts.team_id = kept_rows.team_id
+            and starts.first_position = kept_rows.ledger_position + 1
 
 )
 

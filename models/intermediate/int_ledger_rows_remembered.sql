@@ -3,9 +3,6 @@
     compared with: the nearest ones, and deductions for jobs that are charged again.
 -#}
 {{ config(materialized='table') }}
-{%- set columns = [
-    'transaction_id', 'team_id', 'job_id', 'movement', 'credits_signed', 'credits_before', 'credits_after',
-    'previous_balance', 'ledger_position', 'created_at'] -%}
 {%- set first_near = 'restarts.first_position - ' ~ (var('fork_lookback_rows') + 1) -%}
 with
 
@@ -15,9 +12,21 @@ kept_places as (
 
 ),
 
-near_places as (
+-- of a ledger that does not go on nothing is compared
+walked_teams as (
 
-    select kept_places.*
+    select distinct team_id
+    from {{ ref('int_ledger_rows_to_walk') }}
+    where movement <> 'carried'
+
+),
+
+places as (
+
+    select
+        kept_places.team_id,
+        kept_places.ledger_position,
+        kept_places.created_at
 
     from kept_places
 
@@ -27,58 +36,45 @@ near_places as (
             and kept_places.ledger_position >= {{ first_near }}
             and kept_places.ledger_position < restarts.first_position
 
-),
+    where kept_places.team_id in (select team_id from walked_teams)
 
-charged_again as (
+    union
 
-    select distinct
+    select
         team_id,
-        job_id
+        ledger_position,
+        created_at
 
-    from {{ ref('int_ledger_rows_to_walk') }}
-    where movement = 'deduction'
-
-),
-
--- whole rows are read here and below only: an engine then looks at the other columns of the few that match
-near_rows as (
-
-    select kept_rows.*
-
-    from (
-        {{ kept_ledger_rows(columns) }}
-    ) as kept_rows
-
-    inner join near_places
-        on
-            kept_rows.team_id = near_places.team_id
-            and kept_rows.ledger_position = near_places.ledger_position
-            and kept_rows.created_at = near_places.created_at
+    from {{ ref('int_ledger_charges_remembered') }}
 
 ),
 
-charges as (
+first_place as (
 
-    select kept_rows.*
-
-    from (
-        {{ kept_ledger_rows(columns) }}
-    ) as kept_rows
-
-    inner join charged_again
-        on
-            kept_rows.job_id = charged_again.job_id
-            and kept_rows.team_id = charged_again.team_id
-
-    where kept_rows.movement = 'deduction'
+    select min(created_at) as first_place_at
+    from places
 
 ),
 
+-- whole rows are read here only, and of the few that match
 found as (
 
-    select * from near_rows
-    union
-    select * from charges
+    select kept_rows.*
+
+    from (
+        {{ kept_ledger_rows([
+            'transaction_id', 'team_id', 'job_id', 'movement', 'credits_signed', 'credits_before', 'credits_after',
+            'previous_balance', 'ledger_position', 'created_at',
+        ]) }}
+    ) as kept_rows
+
+    inner join places
+        on
+            kept_rows.team_id = places.team_id
+            and kept_rows.ledger_position = places.ledger_position
+            and kept_rows.created_at = places.created_at
+
+    where kept_rows.created_at >= (select first_place_at from first_place)
 
 ),
 

@@ -17,8 +17,11 @@ ledger_rows as (
         on ledger_rows.team_id = restarts.team_id
 
     where
-        restarts.team_id is null
-        or ledger_rows.created_at >= restarts.restarts_at
+        ledger_rows.created_at >= (select walked_from from {{ ref('int_ledger_walk') }})
+        and (
+            restarts.team_id is null
+            or ledger_rows.created_at >= restarts.restarts_at
+        )
 
 ),
 

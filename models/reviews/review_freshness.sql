@@ -1,23 +1,11 @@
 {#- Grain: one row per review of a complete period: how fresh each source of the scope is, and what is left out. -#}
-{%- set sources = [
-    ('job', 'fct_jobs'), ('call', 'fct_llm_calls'), ('ledger_row', 'fct_credit_transactions'),
-] -%}
+{%- set sources = ['job', 'call', 'ledger_row'] -%}
 {%- set scopes = [('platform', none), ('organization', 'organization_id'), ('team', 'team_id')] -%}
 with
 
-newest as (
+sightings as (
 
-    {% for source, relation in sources -%}
-    select
-        organization_id,
-        team_id,
-        '{{ source }}' as source,
-        max(created_at) as newest_at
-
-    from {{ ref(relation) }}
-    group by organization_id, team_id
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+    select * from {{ ref('int_sightings_by_day') }}
 
 ),
 
@@ -27,12 +15,12 @@ by_scope as (
     select
         '{{ scope_kind }}' as scope_kind,
         {{ key or "'platform'" }} as scope_id,
-        {%- for source, _ in sources %}
-        max(case when source = '{{ source }}' then newest_at end) as newest_{{ source }}_at
+        {%- for source in sources %}
+        max(newest_{{ source }}_at) as newest_{{ source }}_at
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
 
-    from newest
+    from sightings
     {%- if key %}
     group by {{ key }}
     {%- endif %}
@@ -46,7 +34,7 @@ final as (
     select
         {{ review_keys('reviews') }},
         reviews.period_start_date,
-        {%- for source, _ in sources %}
+        {%- for source in sources %}
         by_scope.newest_{{ source }}_at,
         {%- endfor %}
         cast(reviews.unpriced_call_count as bigint) as unpriced_call_count,

@@ -62,7 +62,10 @@ def test_ranges_are_merged(ranges: list[Any], expected: tuple[Any, ...]) -> None
 def test_weeks_and_months_are_those_of_the_days_and_the_ledger_goes_on_to_the_end() -> None:
     touched = Touched(
         days=((day("2026-10-31"), day("2026-11-02")), (day("2026-12-30"), None)),
-        read=((instant("2026-10-30T22:59:59"), None),),
+        read={
+            "read": ((instant("2026-10-30T22:59:59"), None),),
+            "read_ledger_jobs": ((instant("2026-10-30T23:00:00"), instant("2026-11-02T00:00:00")),),
+        },
         ledger=((instant("2026-10-30T23:00:00"), None),),
         ledger_days=((day("2026-10-31"), None),),
     )
@@ -71,6 +74,7 @@ def test_weeks_and_months_are_those_of_the_days_and_the_ledger_goes_on_to_the_en
         "week": [["2026-10-26", "2026-11-02"], ["2026-12-28", None]],
         "month": [["2026-10-01", None]],
         "read": [["2026-10-30 22:59:59", None]],
+        "read_ledger_jobs": [["2026-10-30 23:00:00", "2026-11-02 00:00:00"]],
         "ledger": [["2026-10-30 23:00:00", None]],
         "ledger_day": [["2026-10-31", None]],
         "ledger_week": [["2026-10-26", None]],
@@ -81,7 +85,7 @@ def test_weeks_and_months_are_those_of_the_days_and_the_ledger_goes_on_to_the_en
 def test_closed_days_end_where_they_are_asked_to() -> None:
     touched = Touched(
         days=((day("2026-11-01"), day("2026-11-03")), (day("2026-11-05"), None)),
-        read=(),
+        read={},
         ledger=(),
         ledger_days=(),
     )
@@ -225,9 +229,58 @@ def test_landings_since_the_build_are_touched_and_read_with_what_belongs_to_them
     assert touched_days(touched) == [("2026-11-11", "2026-11-13"), ("2026-11-19", None)]
     assert touched is not None
     # the eleventh's calls belong to a job of the tenth; a second more, for pairs over midnight
-    assert touched.read[0] == (instant("2026-11-09T23:59:59"), instant("2026-11-13T00:00:00"))
+    assert touched.read["read"][0] == (instant("2026-11-09T23:59:59"), instant("2026-11-13T00:00:00"))
     assert touched.ledger == ((instant("2026-11-11T00:00:00"), None),)
     assert touched.ledger_days == ((day("2026-11-11"), None),)
+
+
+def test_what_is_read_reaches_as_far_as_what_is_related(landing: duckdb.DuckDBPyConnection) -> None:
+    # of the week of the eleventh a call is of a job of the second, whose charge is of the fourth
+    landing.execute(
+        "insert into raw.related_days values ('2026-11-02', '2026-11-09'), ('2026-11-02', '2026-11-04')"
+    )
+    landing.execute("create table raw.days_of_jobs (table_name varchar, job_day date, day date)")
+    landing.execute(
+        "insert into raw.days_of_jobs values ('job_cost_summaries', '2026-11-11', '2026-12-24'), "
+        "('job_cost_summaries', '2026-11-09', '2026-12-26'), ('llm_calls', '2026-11-11', '2026-11-30')"
+    )
+    built = covered(landing)
+    land(landing, AS_OF + NIGHT, "2026-11-11")
+    touched = touched_since(landing, built, covered(landing, AS_OF + NIGHT))
+    assert touched is not None
+    reads = touched.variables
+    assert ["2026-11-01 23:59:59", "2026-11-03 00:00:00"] not in reads["read"]
+    assert reads["read_week"][0] == ["2026-11-01 23:59:59", "2026-11-03 00:00:00"]
+    assert reads["read_month"] == [["2026-10-31 23:59:59", None]]
+    assert reads["read_summaries"] == [["2026-12-24 00:00:00", "2026-12-25 00:00:00"]]
+    # ledger rows of the eleventh and later are of jobs of the tenth and later
+    assert reads["read_ledger_jobs"] == [["2026-11-10 00:00:00", None]]
+    assert reads["read_ledger_charges"] == [["2026-11-10 00:00:00", None]]
+
+
+def test_charges_are_looked_for_where_the_jobs_of_touched_ledger_rows_have_any(
+    landing: duckdb.DuckDBPyConnection,
+) -> None:
+    landing.execute(
+        "insert into raw.related_days values ('2026-11-02', '2026-11-12'), ('2026-11-02', '2026-11-04')"
+    )
+    built = covered(landing)
+    land(landing, AS_OF + NIGHT, "2026-11-12")
+    touched = touched_since(landing, built, covered(landing, AS_OF + NIGHT))
+    assert touched is not None
+    job, charge = (
+        ["2026-11-02 00:00:00", "2026-11-03 00:00:00"],
+        ["2026-11-04 00:00:00", "2026-11-05 00:00:00"],
+    )
+    assert touched.variables["read_ledger_jobs"] == [job, ["2026-11-12 00:00:00", None]]
+    assert touched.variables["read_ledger_charges"] == [job, charge, ["2026-11-12 00:00:00", None]]
+
+
+def test_summaries_of_a_landing_that_keeps_no_pairs_are_all_read(landing: duckdb.DuckDBPyConnection) -> None:
+    built = covered(landing)
+    touched = touched_since(landing, built, covered(landing, AS_OF + NIGHT))
+    assert touched is not None
+    assert touched.variables["read_summaries"] == [["0001-01-01 00:00:00", None]]
 
 
 def test_a_utc_day_touches_both_its_local_days(landing: duckdb.DuckDBPyConnection) -> None:
@@ -363,7 +416,7 @@ def test_an_audit_looks_at_what_was_rebuilt_and_at_the_week_in_turn(
     assert audited.days == (week, *touched.days)
     assert audited.ledger == (tuple(start_of_day(end, "UTC") for end in week), *touched.ledger)
     assert audited.variables["ledger_day"][0] == [str(week[0]), str(week[1])]
-    assert audited.read[0][0] == start_of_day(week[0], "UTC") - timedelta(seconds=1)
+    assert audited.read["read"][0][0] == start_of_day(week[0], "UTC") - timedelta(seconds=1)
 
 
 # --- portions -----------------------------------------------------------------------------------------------

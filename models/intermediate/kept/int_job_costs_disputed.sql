@@ -5,6 +5,9 @@ with
 summaries as (
 
     select * from {{ ref('stg_saas__job_cost_summaries') }}
+    where
+        calculated_at is null
+        or {{ is_touched('calculated_at', 'read_summaries') }}
 
 ),
 

@@ -16,6 +16,7 @@ jobs as (
         job_type
 
     from {{ ref('fct_jobs') }}
+    where created_at >= (select jobs_from from {{ ref('int_ledger_walk') }})
 
 ),
 

@@ -15,6 +15,7 @@ deductions as (
     where
         movement = 'deduction'
         {%- if is_partial() %}
+        and {{ is_touched('created_at', 'read_ledger_charges') }}
         and job_id in (
             select job_id from {{ ref('fct_credit_transactions') }}
             where {{ is_touched('created_at', 'ledger') }}
@@ -47,7 +48,9 @@ select
 from deductions
 
 left join {{ ref('fct_jobs') }} as jobs
-    on deductions.job_id = jobs.job_id
+    on
+        deductions.job_id = jobs.job_id
+        and {{ is_touched('jobs.created_at', 'read_ledger_jobs') }}
 
 left join charged_again
     on
