@@ -58,9 +58,7 @@ def take_back(landing: DuckDBPyConnection, warehouse_path: Path) -> bool:
 def _make(connection: DuckDBPyConnection) -> bool:
     import duckdb
 
-    rows = connection.execute(
-        f"select sql from {_DEFINITIONS} order by step, schema_name, name"
-    ).fetchall()
+    rows = connection.execute(f"select sql from {_DEFINITIONS} order by step, schema_name, name").fetchall()
     for schema in SCHEMAS:
         connection.execute(f"create schema if not exists {schema}")
     waiting = [str(sql) for (sql,) in rows]
