@@ -233,6 +233,7 @@ class _Request:
             retention_days=self.retention_days,
             lookback_days=self.lookback_days,
             forced=self.recalculate,
+            has_days=landing_store.has_days(connection),
             is_small=self.is_small,
         )
         _create_days(connection, is_first=scope.is_first)

@@ -54,9 +54,10 @@ def scope_of(
     retention_days: int,
     lookback_days: int,
     forced: DayRange | None,
+    has_days: bool,
     is_small: bool = False,
 ) -> Scope:
-    """What to compare, decided from the landings so far and `as_of` alone.
+    """What to compare, decided from the landings so far and `as_of` alone; `has_days`: with raw.landed_days.
 
     A small landing never compares everything, however long ago that was done.
     """
@@ -68,7 +69,7 @@ def scope_of(
         horizon = _first_kept_by_source(as_of, retention_days)
         return Scope(as_of, True, True, horizon, None, forced, recent)
     last_as_of, last_kind, _ = landings[-1]
-    clock = max(as_of, _source_clock(connection, max(row[0] for row in landings)))
+    clock = max(as_of, _source_clock(connection, max(row[0] for row in landings), has_days=has_days))
     horizon = _first_kept_by_source(clock, retention_days)
     if kind == "folder" and not is_small:
         return Scope(as_of, False, True, horizon, None, forced, recent)
@@ -87,15 +88,22 @@ def _first_kept_by_source(clock: datetime, retention_days: int) -> date:
     return clock.date() - (retention_days - 1) * DAY
 
 
-def _source_clock(connection: DuckDBPyConnection, latest_as_of: datetime) -> datetime:
+def _source_clock(connection: DuckDBPyConnection, latest_as_of: datetime, *, has_days: bool) -> datetime:
     """How far the source's own clock had come: an earlier --as-of does not bring back what was purged.
 
     Not later than the newest row: an --as-of in the far future must not move the horizon for ever.
     """
-    row = connection.execute(
-        "select max(newest) from (select max(created_at) as newest from raw.jobs "
-        "union all select max(created_at) from raw.llm_calls)"
-    ).fetchone()
+    # of the newest day that has any: blocks of other days are not read
+    of_newest_day = (
+        "where created_at >= (select max(day) from raw.landed_days where table_name = '{}' and row_count > 0)"
+        if has_days
+        else ""
+    )
+    newest_rows = " union all ".join(
+        f"select max(created_at) as newest from raw.{table} {of_newest_day.format(table)}"
+        for table in ("jobs", "llm_calls")
+    )
+    row = connection.execute(f"select max(newest) from ({newest_rows})").fetchone()
     newest = row[0] if row else None
     return latest_as_of if newest is None else min(latest_as_of, newest)
 
