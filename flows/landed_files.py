@@ -65,8 +65,6 @@ def replace_files(
     connection: DuckDBPyConnection, table: Table, *, gone: Iterable[str], landed: dict[str, LandedFile]
 ) -> None:
     """Forget the files that are gone, and write down those that were landed."""
-    import pyarrow
-
     names = [*gone, *landed]
     if not names:
         return
@@ -80,10 +78,11 @@ def replace_files(
         connection.executemany("insert into raw.landed_files values (?, ?, ?, ?)", files)
     days = [(name, day, count) for name, file in landed.items() for day, count in file.row_counts.items()]
     if days:
-        columns = zip(*days, strict=True)
-        connection.register("file_days", pyarrow.table(list(map(list, columns)), ["file", "day", "count"]))
-        connection.execute(f"insert into raw.landed_file_days select '{table.name}', * from file_days")
-        connection.unregister("file_days")
+        connection.execute(
+            "insert into raw.landed_file_days "
+            "select ?, unnest(?::varchar[]), unnest(?::date[]), unnest(?::bigint[])",
+            [table.name, *map(list, zip(*days, strict=True))],
+        )
 
 
 def forget_files(connection: DuckDBPyConnection) -> None:

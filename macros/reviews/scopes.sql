@@ -30,13 +30,19 @@
         end as date)
 {%- endmacro -%}
 
-{#- A date that no review of a tenant reaches before: an engine skips what is older. -#}
-{%- macro tenants_reviewed_from() -%}
-    {%- set today = local_date(as_of() ~ " - interval '1 microsecond'") -%}
-    cast(least(
-        {%- for period_type, periods in [('week', review_rule('tenant_weeks')), ('month', review_rule('tenant_months'))] %}
-        date_trunc('{{ period_type }}', {{ today }}) - interval '{{ periods }} {{ period_type }}s'
-        {{- "," if not loop.last }}
-        {%- endfor %}
-    ) as date)
+{#-
+    A date that no review of a tenant reaches before: an engine skips what is older. Of one period type, or of all;
+    `with_previous`: nor the period before it.
+-#}
+{%- macro tenants_reviewed_from(period_type=none, with_previous=false) -%}
+    {%- set covered_until = '(select covered_until from ' ~ ref('int_coverage') ~ ')' -%}
+    {%- set today = local_date(covered_until ~ " - interval '1 microsecond'") -%}
+    {%- set firsts = [] -%}
+    {%- for type, periods in [('week', review_rule('tenant_weeks')), ('month', review_rule('tenant_months'))] -%}
+        {%- if period_type in (none, type) -%}
+            {%- set back = periods + 1 if with_previous else periods -%}
+            {%- do firsts.append("date_trunc('" ~ type ~ "', " ~ today ~ ") - interval '" ~ back ~ " " ~ type ~ "s'") -%}
+        {%- endif -%}
+    {%- endfor -%}
+    cast({{ 'least(' ~ firsts | join(', ') ~ ')' if firsts | length > 1 else firsts[0] }} as date)
 {%- endmacro -%}

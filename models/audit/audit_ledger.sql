@@ -3,19 +3,7 @@ with
 
 breaks as (
 
-    select * from {{ ref('int_ledger_breaks') }}
-
-),
-
-ledger_rows as (
-
-    select
-        transaction_id,
-        organization_id,
-        transaction_type,
-        transaction_date
-
-    from {{ ref('fct_credit_transactions') }}
+    select * from {{ ref('int_broken_ledger_rows') }}
 
 ),
 
@@ -35,10 +23,10 @@ final as (
         breaks.transaction_id,
         breaks.break_type,
         breaks.team_id,
-        ledger_rows.organization_id,
+        breaks.organization_id,
         breaks.job_id,
-        ledger_rows.transaction_type,
-        ledger_rows.transaction_date,
+        breaks.transaction_type,
+        breaks.transaction_date,
         breaks.expected,
         breaks.actual,
         breaks.difference,
@@ -47,9 +35,6 @@ final as (
         breaks.created_at
 
     from breaks
-
-    inner join ledger_rows
-        on breaks.transaction_id = ledger_rows.transaction_id
 
     inner join teams
         on breaks.team_id = teams.team_id

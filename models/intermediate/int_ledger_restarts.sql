@@ -9,90 +9,77 @@
 {{ config(materialized='table') }}
 with
 
+ends as (
+
+    select * from {{ ref('int_ledger_ends') }}
+
+),
+
+going_on as (
+
+    select
+        team_id,
+        created_at
+
+    from ends
+    where goes_on
+
+),
+
+first_of_all as (
+
+    select min(created_at) as first_created_at
+    from going_on
+
+),
+
 kept_rows as (
 
-    {{ kept_ledger_rows(['team_id', 'ledger_position', 'credits_after', 'created_at']) }}
+    {{ kept_ledger_rows(['team_id', 'ledger_position', 'previous_balance', 'created_at']) }}
 
 ),
 
-touched_teams as (
-
-    {{ teams_with_touched_ledger_rows() }}
-
-),
-
-last_rows as (
+-- rows of one instant are walked together
+tied as (
 
     select
-        team_id,
-        max(ledger_position) as ledger_position
+        kept_rows.*,
+        row_number() over (partition by kept_rows.team_id order by kept_rows.ledger_position) as place
 
-    from kept_rows
-    where team_id in (select team_id from {{ ref('int_teams_always_assigned') }})
-    group by team_id
-
-),
-
-instants as (
-
-    select
-        last_rows.team_id,
-        kept_rows.created_at as restarts_at
-
-    from last_rows
+    from going_on
 
     inner join kept_rows
         on
-            last_rows.team_id = kept_rows.team_id
-            and last_rows.ledger_position - {{ var('fork_lookback_rows') - 1 }} = kept_rows.ledger_position
+            going_on.team_id = kept_rows.team_id
+            and going_on.created_at = kept_rows.created_at
 
-    where last_rows.team_id in (select team_id from touched_teams)
-
-),
-
-starts as (
-
-    select
-        team_id,
-        {{ touched_from('ledger') or "cast(null as timestamp)" }} as restarts_at,
-        ledger_position + 1 as first_position
-
-    from last_rows
-    where team_id not in (select team_id from touched_teams)
-
-    union all
-
-    -- rows of one instant are walked together
-    select
-        instants.team_id,
-        instants.restarts_at,
-        min(kept_rows.ledger_position) as first_position
-
-    from instants
-
-    inner join kept_rows
-        on
-            instants.team_id = kept_rows.team_id
-            and instants.restarts_at = kept_rows.created_at
-
-    group by instants.team_id, instants.restarts_at
+    where kept_rows.created_at >= (select first_created_at from first_of_all)
 
 ),
 
 final as (
 
     select
-        starts.team_id,
-        starts.restarts_at,
-        starts.first_position,
-        kept_rows.credits_after as carried_balance
+        team_id,
+        {{ touched_from('ledger') or "cast(null as timestamp)" }} as restarts_at,
+        ledger_position + 1 as first_position,
+        credits_after as carried_balance
 
-    from starts
+    from ends
+    where not goes_on
 
-    inner join kept_rows
-        on
-            starts.team_id = kept_rows.team_id
-            and starts.first_position = kept_rows.ledger_position + 1
+    union all
+
+    select
+        team_id,
+        created_at as restarts_at,
+        ledger_position as first_position,
+        previous_balance as carried_balance
+
+    from tied
+    where
+        place = 1
+        and ledger_position > 1
 
 )
 

@@ -2,7 +2,6 @@
     Grain: one row per team, period and model that takes a good share of its client cost
     while the team also uses a much cheaper one of the same model group.
 -#}
-{{ config(tags=['each_build']) }}
 with
 
 usage as (
@@ -24,7 +23,7 @@ usage as (
         and total_tokens > 0
         and unpriced_call_count = 0
         and team_id <> 'unassigned'
-        and period_start_date >= {{ tenants_reviewed_from() }}
+        and period_start_date >= {{ tenants_reviewed_from(period_type) }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 

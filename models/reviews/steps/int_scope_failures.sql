@@ -1,13 +1,16 @@
-{#- Grain: one row per kind of review, scope, job type, error class and period, and organization and team behind it. -#}
+{#-
+    Grain: one row per kind of review, scope, job type, error class and period, and organization and team behind it;
+    of tenants as far back as their reviews reach.
+-#}
 {%- set kept = {
-    'weekly': ref('int_error_parts_by_week'),
-    'monthly': ref('int_error_parts_by_month'),
+    'weekly': ('week', ref('int_error_parts_by_week')),
+    'monthly': ('month', ref('int_error_parts_by_month')),
 } -%}
 with
 
 final as (
 
-    {% for kind, parts in kept.items() -%}
+    {% for kind, (period_type, parts) in kept.items() -%}
     {%- set outer_last = loop.last -%}
     {%- for scope_kind, key in [('platform', none), ('organization', 'organization_id'), ('team', 'team_id')] -%}
     select
@@ -25,7 +28,9 @@ final as (
 
     from {{ parts }}
     {%- if key %}
-    where {{ key }} <> 'unassigned'
+    where
+        {{ key }} <> 'unassigned'
+        and period_start_date >= {{ tenants_reviewed_from(period_type, with_previous=true) }}
     {%- endif %}
     {% if not (outer_last and loop.last) %}union all{% endif %}
     {% endfor -%}
