@@ -52,7 +52,7 @@ _EMPTY, _NO_END = "8888-08-08", "9999-12-31"
 _EMPTY_RANGE = re.compile(
     rf"""\s+or\s+\(\s*[\w."]+ >= cast\('{_EMPTY}' as \w+\)\s+and [\w."]+ < cast\('{_EMPTY}' as \w+\)\s*\)"""
 )
-_MARK = re.compile(r"110\d-\d\d-\d\d")
+_MARK = re.compile(r"11\d\d-\d\d-\d\d")
 _PUBLISHED = ("kept.coverage", "marts.dim_dates", "marts.team_usage_daily", "marts.restatements")
 
 
