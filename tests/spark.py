@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import yaml
 
+from flows.mirror import OF_LANDINGS
 from tests.canonical import canonical_lines
 from tests.engines import COMPARED_SCHEMAS, compiled_project
 from tests.warehouse import ROOT
@@ -73,6 +74,8 @@ def export_raw(landing: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, st
         "select table_name from duckdb_tables() "
         "where schema_name = 'raw' and database_name = current_database()"
     ).fetchall():
+        if table in OF_LANDINGS:
+            continue
         columns = [(name, kind) for name, kind, *_ in landing.execute(f"describe raw.{table}").fetchall()]
         (folder / table).mkdir(parents=True)
         # Spark's timestamps are instants, those of the landing are UTC
