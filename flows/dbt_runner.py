@@ -141,6 +141,11 @@ def kept_child() -> subprocess.Popen[str] | None:
     return child
 
 
+def start_dbt() -> None:
+    """Have dbt loaded by the time that this thread needs it, if nothing else keeps the processor busy."""
+    _child()
+
+
 def _child() -> subprocess.Popen[str]:
     """The child of this thread, started when there is none."""
     child = kept_child()

@@ -17,6 +17,7 @@ from flows.audit import AuditReport, audit
 from flows.build import build, published_coverage
 from flows.built import Built
 from flows.coverage import days_between, local_day
+from flows.dbt_runner import start_dbt
 from flows.errors import AlmanacError, Busy, Fenced, UsageError
 from flows.heartbeat import beat
 from flows.land import LandReport, land
@@ -269,4 +270,6 @@ def nightly(
     accept_deletes: bool = False,
 ) -> NightlyReport:
     """Run the night as of a moment, without Prefect."""
+    # a child belongs to its thread, and here all steps have the same
+    start_dbt()
     return run_night(Night(run, settings, as_of, source, progress, full_refresh, accept_deletes))
