@@ -51,6 +51,7 @@
                 {{ walk }}.metric,
                 {{ points }}.point_number,
                 {{ points }}.period_start_date,
+                {{ points }}.period_last_date,
                 {{ points }}.metric_value,
                 {{ points }}.is_changed,
                 abs({{ points }}.metric_value - {{ walk }}.last_value) as moving_range,
@@ -83,4 +84,65 @@
                     and {{ walk }}.point_number + 1 = {{ points }}.point_number
         ) as sided
     ) as ran
+{%- endmacro -%}
+
+{#-
+    Where the walk over a metric's periods begins: the state after its first period; in a partial build also that
+    of each walk of the night before after the last period that is not touched.
+-#}
+{%- macro baseline_starts(points) -%}
+    {%- set money = 'numeric(28, 8)' -%}
+    select
+        {{ review_keys() }},
+        metric,
+        point_number,
+        period_start_date,
+        period_last_date,
+        cast(case when metric_value is not null then 1 else 0 end as integer) as period_count,
+        cast(coalesce(metric_value, 0) as {{ money }}) as value_sum,
+        cast(0 as integer) as range_count,
+        cast(0 as {{ money }}) as range_sum,
+        metric_value as last_value,
+        period_start_date as baseline_start_date,
+        cast('first periods' as {{ dbt.type_string() }}) as reason,
+        cast(0 as integer) as run_side,
+        cast(0 as integer) as run_count,
+        cast(null as date) as run_start_date,
+        cast(0 as {{ money }}) as run_sum,
+        cast(0 as integer) as run_range_count,
+        cast(0 as {{ money }}) as run_range_sum,
+        cast(0 as integer) as shifted_side
+
+    from {{ points }}
+    where
+        point_number = 1
+        and {{ is_touched('period_last_date', 'ledger_day') }}
+    {%- if is_partial() %}
+
+    union all
+
+    {{ _last_kept_baselines() }}
+    {%- endif %}
+{%- endmacro -%}
+
+{#- A select of the state in which each walk of the night before was after the last period that is not touched. -#}
+{%- macro _last_kept_baselines() -%}
+    select kept.*
+
+    from {{ this }} as kept
+
+    inner join (
+        select
+            {{ review_keys() }},
+            metric,
+            max(point_number) as point_number
+
+        from {{ this }}
+        where not {{ is_touched('period_last_date', 'ledger_day') }}
+        group by {{ review_keys() }}, metric
+    ) as latest
+        on
+            {{ same_review('kept', 'latest', period=false) }}
+            and kept.metric = latest.metric
+            and kept.point_number = latest.point_number
 {%- endmacro -%}

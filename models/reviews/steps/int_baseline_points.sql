@@ -43,6 +43,7 @@ final as (
         {{ review_keys('comparable') }},
         comparable.metric,
         comparable.period_start_date,
+        cast(comparable.period_end_date - interval '1 day' as date) as period_last_date,
         cast(row_number() over (
             partition by {{ review_keys('comparable') }}, comparable.metric
             order by comparable.period_start_date

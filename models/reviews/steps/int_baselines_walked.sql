@@ -5,7 +5,11 @@
     The first periods set trial limits, then lock them; from then on they stand still,
     whatever comes, until a run on one side of the mean or a known change begins a new
     baseline at its first period. A period without a judged value sets nothing.
+
+    Kept: a night walks on from the last period that ended before the touched days.
 -#}
+{{ replaced_when_touched('period_last_date', 'ledger_day') }}
+{{ config(schema='kept') }}
 {%- set money = 'numeric(28, 8)' -%}
 {%- set locked_at = review_rule('baseline_periods') -%}
 {%- set run_at = review_rule('run_periods') -%}
@@ -17,30 +21,15 @@ points as (
 
 ),
 
+starts as (
+
+    {{ baseline_starts('points') }}
+
+),
+
 walk as (
 
-    select
-        {{ review_keys() }},
-        metric,
-        point_number,
-        period_start_date,
-        cast(case when metric_value is not null then 1 else 0 end as integer) as period_count,
-        cast(coalesce(metric_value, 0) as {{ money }}) as value_sum,
-        cast(0 as integer) as range_count,
-        cast(0 as {{ money }}) as range_sum,
-        metric_value as last_value,
-        period_start_date as baseline_start_date,
-        cast('first periods' as {{ dbt.type_string() }}) as reason,
-        cast(0 as integer) as run_side,
-        cast(0 as integer) as run_count,
-        cast(null as date) as run_start_date,
-        cast(0 as {{ money }}) as run_sum,
-        cast(0 as integer) as run_range_count,
-        cast(0 as {{ money }}) as run_range_sum,
-        cast(0 as integer) as shifted_side
-
-    from points
-    where point_number = 1
+    select * from starts
 
     union all
 
@@ -49,6 +38,7 @@ walk as (
         stepped.metric,
         stepped.point_number,
         stepped.period_start_date,
+        stepped.period_last_date,
         cast(case
             when stepped.next_step = 'change' then case when stepped.metric_value is not null then 1 else 0 end
             when stepped.next_step = 'shift' then stepped.next_run_count
@@ -98,3 +88,4 @@ walk as (
 )
 
 select * from walk
+where {{ is_touched('period_last_date', 'ledger_day') }}
