@@ -20,16 +20,24 @@ _QUALIFIED = "database_name = current_database() and schema_name in ('staging', 
 
 
 def put_aside(warehouse: DuckDBPyConnection) -> None:
-    """Note how the private relations are made, and drop them."""
-    warehouse.execute("create schema if not exists kept")
-    warehouse.execute(
-        f"create or replace table {_DEFINITIONS} as "
+    """Note how the private relations are made, and drop them; what was put aside already stays noted."""
+    found = warehouse.execute(
         f"select sql, 1 as step, schema_name, table_name as name from duckdb_tables() where {_QUALIFIED} "
         f"union all select sql, 2, schema_name, view_name from duckdb_views() where {_QUALIFIED} "
         "order by step, schema_name, name"
-    )
+    ).fetchall()
+    # all or nothing: who is killed in between finds them again
+    warehouse.execute("begin")
+    if found:
+        warehouse.execute("create schema if not exists kept")
+        warehouse.execute(
+            f"create or replace table {_DEFINITIONS} "
+            "(sql varchar, step integer, schema_name varchar, name varchar)"
+        )
+        warehouse.executemany(f"insert into {_DEFINITIONS} values (?, ?, ?, ?)", found)
     for schema in SCHEMAS:
         warehouse.execute(f"drop schema if exists {schema} cascade")
+    warehouse.execute("commit")
 
 
 def take_back(landing: DuckDBPyConnection, warehouse_path: Path) -> bool:
@@ -61,6 +69,8 @@ def _make(connection: DuckDBPyConnection) -> bool:
     rows = connection.execute(f"select sql from {_DEFINITIONS} order by step, schema_name, name").fetchall()
     for schema in SCHEMAS:
         connection.execute(f"create schema if not exists {schema}")
+    if not rows:
+        return False
     waiting = [str(sql) for (sql,) in rows]
     # what reads one that is not made yet waits for the next turn
     while waiting:
