@@ -85,6 +85,7 @@ def _run(command: dict[str, Any], answers: TextIO) -> None:
     arguments = [*command["arguments"], *command["options"], "--vars", json.dumps(command["variables"])]
     ended = dbtRunner(manifest=manifest, callbacks=[follow]).invoke(arguments)
     _let_go()
+    # the only one of dbt's files that every command must leave
     if "--no-write-json" in arguments and isinstance(ended.result, RunExecutionResult):
         ended.result.write(command["results_path"])
     answer(exit=_exit_code(ended.success, ended.exception, answer))

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 SCHEMAS = ("staging", "intermediate")
 _DEFINITIONS = "kept.private_relations"
-_QUALIFIED = "database_name = current_database() and schema_name in ('staging', 'intermediate')"
+_PRIVATE = f"database_name = current_database() and schema_name in {SCHEMAS}"
 
 
 def put_aside(warehouse: DuckDBPyConnection) -> None:
     """Note how the private relations are made, and drop them; what was put aside already stays noted."""
     found = warehouse.execute(
-        f"select sql, 1 as step, schema_name, table_name as name from duckdb_tables() where {_QUALIFIED} "
-        f"union all select sql, 2, schema_name, view_name from duckdb_views() where {_QUALIFIED} "
+        f"select sql, 1 as step, schema_name, table_name as name from duckdb_tables() where {_PRIVATE} "
+        f"union all select sql, 2, schema_name, view_name from duckdb_views() where {_PRIVATE} "
         "order by step, schema_name, name"
     ).fetchall()
     # all or nothing: who is killed in between finds them again

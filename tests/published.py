@@ -66,7 +66,7 @@ def publish_tape(settings: Settings, manifest_path: Path) -> None:
     settings.data_dir.mkdir(parents=True)
     land_folder(TAPE, settings.landing_path, as_of=TAPE_AS_OF, progress=progress)
     side_file = build(settings, as_of=TAPE_AS_OF, progress=progress)
-    # the audit overwrites it with one that has no compiled models
+    # with every model compiled: this build made all of them
     shutil.copy(settings.data_dir / "dbt" / "target" / "manifest.json", manifest_path)
     audit(side_file, settings, TAPE_AS_OF)
     publish(side_file, settings)

@@ -151,11 +151,11 @@
     where
         created_at >= (select walked_from from {{ kept_relation('intermediate', 'int_ledger_walk') }})
         and not exists (
-        select 1
-        from {{ kept_relation('intermediate', 'int_ledger_restarts') }} as restarts
-        where
-            restarts.team_id = {{ target_relation }}.team_id
-            and restarts.restarts_at > {{ target_relation }}.created_at
+            select 1
+            from {{ kept_relation('intermediate', 'int_ledger_restarts') }} as restarts
+            where
+                restarts.team_id = {{ target_relation }}.team_id
+                and restarts.restarts_at > {{ target_relation }}.created_at
         )
 {%- endmacro -%}
 
