@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -22,17 +22,30 @@ KEYS: dict[str, tuple[str, ...]] = {
     "model_performance": ("model_group", "model"),
 }
 
-# Each with the greatest difference that two right answers have: absolute, and as a share of the number.
-# Ours rounds a percentile to a hundredth of its unit and an average to a thousandth; peers add up floats.
-EXACT, MONEY, ROUNDED = (0.0, 0.0), (1e-6, 1e-7), (0.006, 0.0)
+
+class Tolerance(NamedTuple):
+    """The greatest difference that two right answers have: a sum of three."""
+
+    absolute: float = 0.0
+    # of the number
+    share: float = 0.0
+    # for each call behind it
+    per_call: float = 0.0
+
+
+# Ours rounds a percentile to a hundredth of its unit, an average to a thousandth and the client cost of each
+# call to a hundred-millionth of a dollar; peers add up floats.
+EXACT, ROUNDED = Tolerance(), Tolerance(absolute=0.006)
+PROVIDER_COST = Tolerance(absolute=1e-6, share=1e-7)
+CLIENT_COST = PROVIDER_COST._replace(per_call=5e-9)
 CALL_MEASURES = {
     "call_count": EXACT,
     "failed_call_count": EXACT,
     "prompt_tokens": EXACT,
     "completion_tokens": EXACT,
     "total_tokens": EXACT,
-    "provider_cost_usd": MONEY,
-    "client_cost_usd": MONEY,
+    "provider_cost_usd": PROVIDER_COST,
+    "client_cost_usd": CLIENT_COST,
     "latency_avg_ms": ROUNDED,
     "latency_p50_ms": ROUNDED,
     "latency_p95_ms": ROUNDED,
@@ -52,7 +65,7 @@ USAGE_MEASURES = {
 }
 
 
-def measures(kind: str) -> dict[str, tuple[float, float]]:
+def measures(kind: str) -> dict[str, Tolerance]:
     """The measures of a kind of table with their tolerances."""
     return CALL_MEASURES if kind.startswith("model") else USAGE_MEASURES
 
@@ -125,13 +138,14 @@ def _compared(
     query = "select {} from ({})"
     sides = [query.format(", ".join(selected), f"from {relation}") for relation in relations]
     results = []
-    for name, (absolute, share) in held.items():
+    for name, tolerance in held.items():
         one, other = (f"coalesce({side}.{name}, 0)" for side in ("ours", "theirs"))
         apart = f"abs({one} - {other})"
-        results += [
-            f"max({apart})",
-            f"coalesce(bool_and({apart} <= {absolute} + {share} * abs({one})), true)",
-        ]
+        tolerated = (
+            f"{tolerance.absolute} + {tolerance.share} * abs({one}) "
+            f"+ {tolerance.per_call} * coalesce(ours.call_count, 0)"
+        )
+        results += [f"max({apart})", f"coalesce(bool_and({apart} <= {tolerated}), true)"]
     row = connection.execute(
         f"select count(*), {', '.join(results)} from ({sides[0]}) as ours "
         f"{join} join ({sides[1]}) as theirs using ({', '.join(keys)})"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from benchmarks import recorded
@@ -14,7 +15,7 @@ from benchmarks.fit import fitted
 from benchmarks.load_postgres import apply_day, load
 from benchmarks.new_day import CHANGED_DAYS, add_day
 from benchmarks.nights import EMPTY, FIRST, MODEL_SQL, NEXT_DAY, ONE_DAY, REFRESH, SECOND
-from benchmarks.outputs import differences, tables
+from benchmarks.outputs import KEYS, differences, measures, tables
 from benchmarks.peers.__main__ import run
 from benchmarks.peers.duckdb_answers import FILE as DUCKDB_FILE
 from benchmarks.peers.order import Order, parsed, parser
@@ -95,6 +96,22 @@ def test_a_new_day_by_hand_is_the_whole_history_by_hand(
     assert too_far(by_hand[1], "by_hand", tmp_path / "kept") != []
     run(peer("by_hand"), NIGHT, order(days, tmp_path / "kept", day=1))
     assert too_far(by_hand[1], "by_hand", tmp_path / "kept") == []
+
+
+@pytest.mark.parametrize(("call_count", "is_within"), [(2_000, True), (1_000, False)])
+def test_a_client_cost_may_differ_by_what_rounding_each_call_adds(
+    tmp_path: Path, call_count: int, is_within: bool
+) -> None:
+    keys = {"period_start_date": "date '2026-11-02'", **dict.fromkeys(KEYS["model_usage"], "'one'")}
+    for side, client_cost_usd in (("ours", "1.00001"), ("theirs", "1")):
+        told = dict.fromkeys(measures("model_usage"), "0")
+        told |= {"call_count": str(call_count), "client_cost_usd": client_cost_usd}
+        columns = ", ".join(f"{value} as {name}" for name, value in (keys | told).items())
+        (tmp_path / side).mkdir()
+        duckdb.sql(f"select {columns}").write_parquet(str(tmp_path / side / "model_usage_daily.parquet"))
+    found = differences(tmp_path / "ours", tmp_path / "theirs", frozenset({"model_usage_daily"}))
+    assert {one.measure for one in found if one.greatest} == {"client_cost_usd"}
+    assert all(one.is_within for one in found) == is_within
 
 
 def test_the_peers_on_postgresql_give_the_numbers_by_hand(
