@@ -1,5 +1,6 @@
 """A line through measurements, and how far it rises."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,3 +29,8 @@ def fitted(millions: Sequence[float], seconds: Sequence[float]) -> Line:
     pairs = list(zip(millions, seconds, strict=True))
     slope = sum((x - middle) * (y - mean) for x, y in pairs) / sum((x - middle) ** 2 for x in millions)
     return Line(mean - slope * middle, slope)
+
+
+def exponent(millions: Sequence[float], seconds: Sequence[float]) -> float:
+    """The power of the history that seconds grow with: 1 when they double with it, 0 when they stand."""
+    return fitted([math.log(one) for one in millions], [math.log(one) for one in seconds]).slope

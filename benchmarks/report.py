@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from benchmarks.fit import fitted
+from benchmarks.fit import exponent, fitted
 from benchmarks.markdown import mega, table
 from benchmarks.nights import EMPTY, FIRST, MODEL_SQL, NEXT_DAY, ONE_DAY, REFRESH, SECOND
 from benchmarks.peers.roster import BUILD, LATENCY, NIGHT, OURS, PEERS, REVIEW, SUMMARY, Peer
@@ -231,12 +231,14 @@ def _growth(results: Sequence[Result]) -> list[str]:
         if len(set(millions)) < 2:
             continue
         for name in (ONE_DAY, NEXT_DAY, EMPTY):
-            line = fitted(millions, [result.nights[name].seconds for result in same])
+            seconds = [result.nights[name].seconds for result in same]
+            line = fitted(millions, seconds)
             smallest, largest = min(millions), max(millions)
             lines.append(
                 f"- {name}, source {source}: {line.intercept:.1f} s + {line.slope:.3f} s for each million "
                 f"calls of history; from {smallest:g} M to {largest:g} M it grows by "
                 f"{line.growth(smallest, largest):.1%} ({line.at(smallest):.1f} to {line.at(largest):.1f} s)"
+                f", like the history to the power of {exponent(millions, seconds):.2f}"
             )
     return lines or ["One size alone: no line."]
 

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from benchmarks import recorded
-from benchmarks.fit import fitted
+from benchmarks.fit import exponent, fitted
 from benchmarks.load_postgres import apply_day, load
 from benchmarks.new_day import CHANGED_DAYS, add_day
 from benchmarks.nights import EMPTY, FIRST, MODEL_SQL, NEXT_DAY, ONE_DAY, REFRESH, SECOND
@@ -157,6 +157,12 @@ def test_a_line_through_points_of_a_line_is_that_line() -> None:
         fitted([5, 5], [1, 2])
 
 
+def test_an_exponent_is_the_power_of_the_history() -> None:
+    assert exponent([1, 10, 100], [3.0, 30.0, 300.0]) == pytest.approx(1)
+    assert exponent([1, 4, 100], [5.0, 10.0, 50.0]) == pytest.approx(0.5)
+    assert exponent([1, 100], [7.0, 7.0]) == pytest.approx(0)
+
+
 def test_sizes_are_read() -> None:
     assert Size.parsed("0.2") == Size(200_000, 2, "folder")
     assert Size.parsed("20:postgresql") == Size(20_000_000, 167, "postgresql")
@@ -187,7 +193,10 @@ def test_the_report_says_ratios_limits_and_growth() -> None:
     assert "| **ours** | 10.0 s | 10.9 s |" in lines
     assert "| a pandas script | 50.0 s (5×) | out of memory (16 GiB) |" in lines
     assert "| a loop over teams on PostgreSQL | 90.0 s (4.5×), extrapolated from 1 of 2 months | — |" in lines
-    assert any("from 1 M to 100 M it grows by 9.0% (10.0 to 10.9 s)" in line for line in lines)
+    assert any(
+        "from 1 M to 100 M it grows by 9.0% (10.0 to 10.9 s), like the history to the power of 0.02" in line
+        for line in lines
+    )
     assert any(
         line.startswith("| a pandas script | no history") and "1 measures differ" in line for line in lines
     )
