@@ -21,8 +21,9 @@ test: tools lint ## lint, types, and every test: what continuous integration run
 campaign: setup ## kill 200 nights on both engines and look what is lost (hours; CAMPAIGN="--kills 20 --seed 7")
 	.venv/bin/python -m tests.campaign $(CAMPAIGN)
 
-benchmark: setup ## what a night costs beside its peers: make benchmark SIZES=1,5,20:postgresql (millions of calls; BENCHMARK="--record")
-	.venv/bin/python -m benchmarks --sizes $(or $(SIZES),1,5) $(BENCHMARK)
+benchmark: setup ## what a night costs beside its peers: make benchmark SIZES=1,5,20:postgresql (millions of calls; BENCHMARK="--record --spark")
+	@$(if $(findstring --spark,$(BENCHMARK)),scripts/setup --spark)
+	PYTHONPATH=.venv/spark .venv/bin/python -m benchmarks $(if $(SIZES),--sizes $(SIZES)) $(BENCHMARK)
 
 checks: setup ## what a check of the alerts costs with 20 million calls: make checks FOLDER=/tmp/checks (7 GB, made once)
 	.venv/bin/python -m benchmarks.alerts_check --folder $(or $(FOLDER),/tmp/almanac-checks)

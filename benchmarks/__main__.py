@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks import recorded
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     limits = Limits(
         given.minutes * 60, given.memory * 2**30, given.postgres_up_to * 1e6, given.spark_up_to * 1e6
     )
+    if given.spark and find_spec("pyspark") is None:
+        parser.error('Spark is not on the path; make benchmark BENCHMARK="--spark" puts it there')
     kept = recorded.newest() if given.keep else []
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="almanac-benchmark-", dir=given.work) as folder:
