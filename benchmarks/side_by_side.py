@@ -146,10 +146,10 @@ def measure(size: Size, work: Path, limits: Limits, *, wanted: frozenset[str], s
                 bench.act(peer, NIGHT_ACTION, bench.days[1])
                 bench.ask(peer)
         bench.next_day(2, NEXT_DAY)
-        # the first of two takes up the file before the last one, and makes up the day that it lacks
-        for days in (1, 2):
+        # a night goes on from the file before the last one: two make up what theirs lack of the last days
+        for days in (1, 2, 3):
             bench.night(EMPTY, later=NIGHT + timedelta(days=days))
-        bench.night(REFRESH, "--full-refresh", later=NIGHT + timedelta(days=2))
+        bench.night(REFRESH, "--full-refresh", later=NIGHT + timedelta(days=3))
     bench.weigh()
     shutil.rmtree(bench.nights.data_dir)
     if spark and size.calls <= limits.spark_calls:
