@@ -277,7 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if len(results) < 3:
         raise SystemExit(
             "The model needs three recorded sizes or more, one of them with busier days: "
-            'make benchmark SIZES=1,20,100,10/8 BENCHMARK="--record --spark"'
+            'make benchmark SIZES=1,20,100,5/5 BENCHMARK="--record --spark"'
         )
     model = model_of(results)
     draw(results, model, given.drawing)
