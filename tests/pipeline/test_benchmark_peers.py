@@ -108,7 +108,8 @@ def test_a_client_cost_may_differ_by_what_rounding_each_call_adds(
         told |= {"call_count": str(call_count), "client_cost_usd": client_cost_usd}
         columns = ", ".join(f"{value} as {name}" for name, value in (keys | told).items())
         (tmp_path / side).mkdir()
-        duckdb.sql(f"select {columns}").write_parquet(str(tmp_path / side / "model_usage_daily.parquet"))
+        table = tmp_path / side / "model_usage_daily.parquet"
+        duckdb.execute(f"copy (select {columns}) to '{table}' (format parquet)")
     found = differences(tmp_path / "ours", tmp_path / "theirs", frozenset({"model_usage_daily"}))
     assert {one.measure for one in found if one.greatest} == {"client_cost_usd"}
     assert all(one.is_within for one in found) == is_within
