@@ -58,9 +58,9 @@ def as_source(table_name: str, relation: str) -> str:
 def macros(seed: int) -> str:
     """roll(n, salt): 63 bits that only the seed, a number and a salt decide."""
     return f"""
-create or replace temp macro roll(n, salt) as cast(hash(n, salt, {seed}) >> 1 as bigint);
-create or replace temp macro share_of(bits) as (bits % 65536) / 65536.0;
-create or replace temp macro id_of(n, salt) as
+create or replace macro roll(n, salt) as cast(hash(n, salt, {seed}) >> 1 as bigint);
+create or replace macro share_of(bits) as (bits % 65536) / 65536.0;
+create or replace macro id_of(n, salt) as
   cast((cast(hash(n, salt, {seed}) as uhugeint) << 64) + hash(salt, n, {seed}) as uuid);
 """
 
@@ -69,12 +69,12 @@ def shapes(tape: str) -> str:
     """What the tape recorded, numbered: shape_jobs, shape_calls, shape_charges, shape_aliases."""
     longest = LONGEST_OFFSET_MICROSECONDS
     return f"""
-create or replace temp table tape_jobs as
+create or replace table tape_jobs as
 select *, row_number() over (order by roll(job_id, 'order'), job_id) - 1 as place
 from read_csv('{tape}/jobs.csv.gz', types = {{'created_at': 'timestamp', 'started_at': 'timestamp',
   'completed_at': 'timestamp', 'job_id': 'varchar', 'organization_id': 'varchar'}});
 
-create or replace temp table shape_calls as
+create or replace table shape_calls as
 select
   tape_jobs.place,
   row_number() over (order by tape_jobs.place, calls.created_at, calls.call_id) - 1 as slot,
@@ -88,7 +88,7 @@ inner join tape_jobs using (job_id);
 -- numbers instead of texts, as far as columns repeat
 {_enumerated("shape_calls", ("model_used", "model_group_used", "resolved_model"))}
 
-create or replace temp table shape_jobs as
+create or replace table shape_jobs as
 select
   tape_jobs.place,
   coalesce(sum(calls.call_count) over (order by tape_jobs.place rows unbounded preceding), 0)
@@ -111,7 +111,7 @@ from tape_jobs
 left join (select place, count(*) as call_count from shape_calls group by place) as calls using (place)
 left join read_csv('{tape}/job_cost_summaries.csv.gz') as summaries using (job_id);
 
-create or replace temp table shape_charges as
+create or replace table shape_charges as
 select
   tape_jobs.place,
   row_number() over (partition by tape_jobs.place order by charges.created_at, charges.transaction_id)
@@ -123,7 +123,7 @@ from read_csv('{tape}/credit_transactions.csv.gz') as charges
 inner join tape_jobs using (job_id)
 where charges.transaction_type = 'deduction';
 
-create or replace temp table shape_aliases as
+create or replace table shape_aliases as
 from read_csv('{tape}/model_aliases.csv.gz', types = {{'pricing_input': 'decimal(10, 6)',
   'pricing_output': 'decimal(10, 6)'}});
 """
@@ -132,7 +132,7 @@ from read_csv('{tape}/model_aliases.csv.gz', types = {{'pricing_input': 'decimal
 def _enumerated(table: str, columns: Sequence[str]) -> str:
     """Turn text columns of a temporary table into enums of what they hold."""
     return "\n".join(
-        f"create temp type {name}_type as enum (select distinct {name} from {table} where {name} notnull);"
+        f"create type {name}_type as enum (select distinct {name} from {table} where {name} notnull);"
         f"alter table {table} alter {name} type {name}_type;"
         for name in columns
     )
@@ -142,7 +142,7 @@ def teams(*, teams: int, organizations: int, largest_share: float, weekly_jobs: 
     """Teams with their share of the jobs: the first has `largest_share`, the others fall off as 1/n."""
     slots = teams * SLOTS_PER_TEAM
     return f"""
-create or replace temp table teams as
+create or replace table teams as
 with named as (
   select
     number,
@@ -167,7 +167,7 @@ select
   timestamp '{start}' - interval 30 day + interval (number) minute as created_at
 from named;
 
-create or replace temp table team_slots as
+create or replace table team_slots as
 select slot, number as team_number
 from range({slots}) as slots(slot)
 asof join (
@@ -190,7 +190,7 @@ def part_jobs(*, first_call: int, end_call: int, first_day: str, days: int, size
     first_block, end_block = first_call // sizes.calls, (end_call - 1) // sizes.calls + 1
     calls = end_call - first_call
     return f"""
-create or replace temp table part_jobs as
+create or replace table part_jobs as
 with numbered as (
   select
     shape_jobs.*,
@@ -234,7 +234,7 @@ inner join teams on teams.number = team_slots.team_number
 
 
 PART_CALLS = """
-create or replace temp table part_calls as
+create or replace table part_calls as
 with dealt as (
   select
     jobs.job_id,
@@ -288,7 +288,7 @@ from priced
 
 # As the platform does it: a null cost counts as 0, the mean latency is cut to a whole number.
 PART_SUMMARIES = """
-create or replace temp table part_summaries as
+create or replace table part_summaries as
 with added_up as (
   select
     job_number,
@@ -324,7 +324,7 @@ CREDITS = """case budget_mode
   else 1 end"""
 
 PART_CHARGES = f"""
-create or replace temp table part_charges as
+create or replace table part_charges as
 select
   id_of(jobs.job_number * 8 + charges.ordinal, 'transaction_id') as transaction_id,
   jobs.team_id,
@@ -344,13 +344,13 @@ LEDGER_COLUMNS = """transaction_id, team_id, organization_id, job_id, transactio
   reason, created_at"""
 
 NOTHING_PENDING = """
-create temp table pending (
+create table pending (
   transaction_id uuid, team_id varchar, organization_id varchar, job_id uuid, transaction_type varchar,
   credits_amount integer, reason varchar, created_at timestamp
 )"""
 
 FIRST_BALANCES = """
-create temp table balances as
+create table balances as
 select
   team_id,
   weekly_credits * 8 as credits_allocated,
@@ -389,7 +389,7 @@ where {is_wanted}
 def window_of_ledger(first_day: str, days: int) -> str:
     """ledger_window: what waited, the part's charges, and each team's weekly payment for what it will use."""
     return f"""
-create or replace temp table ledger_window as
+create or replace table ledger_window as
 select {LEDGER_COLUMNS} from pending
 union all
 select {LEDGER_COLUMNS} from part_charges
