@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.fit import exponent, fitted
 from benchmarks.markdown import mega, table
-from benchmarks.nights import EMPTY, FIRST, MODEL_SQL, NEXT_DAY, ONE_DAY, REFRESH, SECOND
+from benchmarks.nights import EMPTY, FIRST, LATE, MADE_UP, MODEL_SQL, NEXT_DAY, ONE_DAY, REFRESH, SECOND
 from benchmarks.peers.roster import BUILD, LATENCY, NIGHT, OURS, PEERS, REVIEW, SUMMARY, Peer
 from benchmarks.side_by_side import SPARK, WHOLE_REVIEW, Outcome, Result
 from benchmarks.watch import Watched
@@ -17,7 +17,8 @@ QUESTIONS = {
     LATENCY: "latency percentiles by model, one week",
     REVIEW: "one review",
 }
-NIGHTS = (FIRST, SECOND, ONE_DAY, NEXT_DAY, EMPTY, REFRESH)
+NIGHTS = (FIRST, SECOND, ONE_DAY, NEXT_DAY, MADE_UP, LATE, EMPTY, REFRESH)
+TOLD_IN_GROWTH = (ONE_DAY, NEXT_DAY, LATE, EMPTY)
 # Below a second, milliseconds tell more.
 ANSWERS = frozenset({SUMMARY, LATENCY, REVIEW})
 NOTHING = "—"
@@ -185,7 +186,9 @@ def _floor(results: Sequence[Result]) -> list[list[str]]:
 def _nights(results: Sequence[Result]) -> list[list[str]]:
     rows = []
     for name in NIGHTS:
-        watched = [result.nights[name] for result in results]
+        watched = [result.nights.get(name) for result in results]
+        if not any(watched):
+            continue
         rows += _figures(name, watched)
         read = [result.read_bytes.get(name) for result in results]
         if any(read):
@@ -227,11 +230,12 @@ def _growth(results: Sequence[Result]) -> list[str]:
             by_source[result.size.source].append(result)
     lines = []
     for source, same in by_source.items():
-        millions = [result.size.calls / 1e6 for result in same]
-        if len(set(millions)) < 2:
-            continue
-        for name in (ONE_DAY, NEXT_DAY, EMPTY):
-            seconds = [result.nights[name].seconds for result in same]
+        for name in TOLD_IN_GROWTH:
+            told = [result for result in same if name in result.nights]
+            millions = [result.size.calls / 1e6 for result in told]
+            if len(set(millions)) < 2:
+                continue
+            seconds = [result.nights[name].seconds for result in told]
             line = fitted(millions, seconds)
             smallest, largest = min(millions), max(millions)
             lines.append(

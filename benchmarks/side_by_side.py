@@ -21,7 +21,18 @@ import psycopg
 from benchmarks.load_postgres import apply_day, load
 from benchmarks.markdown import facts
 from benchmarks.new_day import CHANGED_DAYS, LATE_CHANGES, add_day
-from benchmarks.nights import EMPTY, FIRST, NEXT_DAY, NIGHT, ONE_DAY, REFRESH, SECOND, Nights
+from benchmarks.nights import (
+    EMPTY,
+    FIRST,
+    LATE,
+    MADE_UP,
+    NEXT_DAY,
+    NIGHT,
+    ONE_DAY,
+    REFRESH,
+    SECOND,
+    Nights,
+)
 from benchmarks.outputs import differences
 from benchmarks.peers.order import Order
 from benchmarks.peers.roster import BUILD, LATENCY, OURS, PEERS, REVIEW, SUMMARY, Peer
@@ -32,6 +43,12 @@ from tests.postgres_server import PostgresServer
 
 # A platform's own server keeps its pages in memory as far as they go, and sorts in memory.
 SERVER = {"shared_buffers": "1GB", "work_mem": "64MB", "maintenance_work_mem": "512MB", "max_wal_size": "8GB"}
+
+# The days that pass are the 8th and 9th of a month, a Sunday and a Monday: a night rebuilds as much of its
+# month with 1 million calls of history, which begin with that month, as with 100 million.
+LAST_DAY = date(2026, 11, 7)
+# A Sunday. Platforms with busier days are not taken there.
+LATE_DAY = date(2026, 11, 22)
 
 # The second of 200 teams: 7 % of the jobs, where the first has 60 %.
 TEAM = "org_01-team_1"
@@ -146,6 +163,8 @@ def measure(size: Size, work: Path, limits: Limits, *, wanted: frozenset[str], s
                 bench.act(peer, NIGHT_ACTION, bench.days[1])
                 bench.ask(peer)
         bench.next_day(2, NEXT_DAY)
+        if not size.is_busier:
+            bench.late_nights()
         # a night goes on from the file before the last one: two make up what theirs lack of the last days
         for days in (1, 2, 3):
             bench.night(EMPTY, later=NIGHT + timedelta(days=days))
@@ -169,16 +188,16 @@ class Bench:
     def __init__(self, size: Size, work: Path, limits: Limits) -> None:
         self.size, self.work, self.limits = size, work, limits
         # as many as on every other day
-        new_calls = CALLS_PER_DAY if not size.is_busier else size.calls // size.days
+        self.new_calls = CALLS_PER_DAY if not size.is_busier else size.calls // size.days
         _say(f"{size.calls:,} calls: generating")
         command = [sys.executable, "-m", "benchmarks.platform", "--calls", str(size.calls)]
-        command += ["--days", str(size.days)]
+        command += ["--days", str(size.days), "--last-day", str(LAST_DAY)]
         generated = watch_command([*command, "--out", str(work / "day-0")], story=work / "generated.log")
-        told = facts(f"{LATE_CHANGES:,} late changes and {new_calls:,} new calls a day", PACKAGES)
+        told = facts(f"{LATE_CHANGES:,} late changes and {self.new_calls:,} new calls a day", PACKAGES)
         self.result = Result(size, Outcome.of(generated), told)
         self.days = [read_platform(work / "day-0")]
-        for number in (1, 2):
-            self.days.append(add_day(self.days[-1], work / f"day-{number}", calls=new_calls))
+        for _ in range(2):
+            self._pass_a_day()
         self.today = 0
         self.url = ""
         self.nights = Nights(work / "data")
@@ -225,6 +244,20 @@ class Bench:
                 connection.execute("analyze")
         self.night(name)
         self.nights.export(self.work / f"ours-{number}")
+
+    def late_nights(self) -> None:
+        """More days pass up to one late in the month: a night that makes them up, and the one of that day."""
+        while self.days[-1].known_until.date() < LATE_DAY:
+            self._pass_a_day()
+        self.today = len(self.days) - 1
+        self.night(MADE_UP)
+        self._pass_a_day()
+        self.today += 1
+        self.night(LATE)
+
+    def _pass_a_day(self) -> None:
+        folder = self.work / f"day-{len(self.days)}"
+        self.days.append(add_day(self.days[-1], folder, calls=self.new_calls))
 
     def night(self, name: str, *options: str, later: timedelta = NIGHT) -> None:
         self._say(name)

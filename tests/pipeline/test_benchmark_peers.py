@@ -14,7 +14,7 @@ from benchmarks import recorded
 from benchmarks.fit import exponent, fitted
 from benchmarks.load_postgres import apply_day, load
 from benchmarks.new_day import CHANGED_DAYS, add_day
-from benchmarks.nights import EMPTY, FIRST, MODEL_SQL, NEXT_DAY, ONE_DAY, REFRESH, SECOND
+from benchmarks.nights import EMPTY, FIRST, LATE, MODEL_SQL, NEXT_DAY, ONE_DAY, REFRESH, SECOND
 from benchmarks.outputs import KEYS, differences, measures, tables
 from benchmarks.peers.__main__ import run
 from benchmarks.peers.duckdb_answers import FILE as DUCKDB_FILE
@@ -198,6 +198,8 @@ def test_the_report_says_ratios_limits_and_growth() -> None:
         "from 1 M to 100 M it grows by 9.0% (10.0 to 10.9 s), like the history to the power of 0.02" in line
         for line in lines
     )
+    assert f"| **{LATE}**, s | 11.0 | — |" in lines
+    assert not any(line.startswith(f"- {LATE}, source") for line in lines), "one size alone has no line"
     assert any(
         line.startswith("| a pandas script | no history") and "1 measures differ" in line for line in lines
     )
@@ -220,7 +222,7 @@ def _result(millions: int, night: float) -> Result:
     answers = {action: Outcome(0.05, rows=[]) for action in (SUMMARY, LATENCY, REVIEW)}
     is_small = millions == 1
     if is_small:
-        nights[MODEL_SQL] = 8.0
+        nights |= {MODEL_SQL: 8.0, LATE: 11.0}
     pandas = Outcome(50.0, 60.0, 10, greatest=1.0, wrong=["team_usage_daily.call_count: 1"])
     return Result(
         Size.parsed(str(millions)),
