@@ -150,9 +150,10 @@ def landed_coverage(
     ).fetchone()
     if newest is None:
         raise AlmanacError("Nothing has landed yet. Run `almanac land` first.")
+    # as in dim_dates: a minimum would look at all rows there are
     first_rows = " union all ".join(
-        f"select min(created_at) as row_at from raw.{table} "
-        "where created_at >= timestamp '1970-01-01' and created_at < $as_of"
+        f"(select created_at as row_at from raw.{table} "
+        "where created_at >= timestamp '1970-01-01' and created_at < $as_of order by created_at limit 1)"
         for table in _FACT_TABLES
     )
     first = landing.execute(f"select min(row_at) from ({first_rows})", {"as_of": as_of}).fetchone()

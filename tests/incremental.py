@@ -38,6 +38,8 @@ KINDS = (
     *("day", "week", "month", "ledger", "ledger_day", "ledger_week", "ledger_month"),
     *("read", "read_week", "read_month", "read_summaries", "read_ledger_jobs", "read_ledger_charges"),
 )
+# Of the models that are replaced by several (replaced_when_one_touched), in their order.
+KINDS_TOGETHER = (("ledger_week", "ledger_month"), ("month", "day"))
 # Ranges of one kind that a build can have.
 MOST_RANGES = 32
 COMPARED_SCHEMAS = ("marts", "reviews", "compat", "kept")
@@ -86,15 +88,21 @@ def _marks(kind: str) -> list[list[str]]:
     return [[days[n], days[n + 1]] for n in range(0, len(days), 2)]
 
 
+def _clock(kind: str) -> str:
+    """What stands in a strategy for the column of a kind of ranges."""
+    return f"{_CLOCK}_{kind}"
+
+
 _STRATEGIES = {
     **{
-        f"replace_touched_{kind}": (
-            f"{{{{ config(replaced={{'column': '{_CLOCK}', 'kind': '{kind}'}}) }}}}"
+        f"replace_touched_{'_'.join(kinds)}": (
+            f"{{{{ config(replaced={ {kind: _clock(kind) for kind in kinds} }) }}}}"
             "{{ get_incremental_replace_touched_sql(arguments) }}"
         )
-        for kind in KINDS
+        for kinds in (*((kind,) for kind in KINDS), *KINDS_TOGETHER)
     },
     "replace_walked": "{{ get_incremental_replace_walked_sql(arguments) }}",
+    "replace_reviewed": "{{ get_incremental_replace_reviewed_sql(arguments) }}",
 }
 
 
@@ -182,12 +190,12 @@ def _step(full: dict[str, Any], partial: dict[str, Any], strategies: dict[str, s
         query = seed_query(full)
         return Step(full["name"], full["schema"], f"create or replace table {relation} as ", query, query, "")
     if config["materialized"] == "incremental":
-        replacement = strategies["replace_walked"]
-        if config["incremental_strategy"] == "replace_touched":
-            replaced = config["replaced"]
-            replacement = strategies[f"replace_touched_{replaced['kind']}"].replace(
-                _CLOCK, replaced["column"]
-            )
+        if config["incremental_strategy"] != "replace_touched":
+            replacement = strategies[config["incremental_strategy"]]
+        else:
+            replacement = strategies[f"replace_touched_{'_'.join(config['replaced'])}"]
+            for ranges, column in config["replaced"].items():
+                replacement = replacement.replace(_clock(ranges), column)
         replacement = replacement.replace(_TARGET, relation)
     return Step(
         name=full["name"],

@@ -1,5 +1,8 @@
 {#- Naive UTC timestamp of a local wall-clock timestamp in the reporting time zone. -#}
 {%- macro from_time_zone(local_timestamp) -%}
+    {%- if var("reporting_timezone") == 'UTC' -%}
+        {{ return("(" ~ local_timestamp ~ ")") }}
+    {%- endif -%}
     {{ return(adapter.dispatch('from_time_zone', 'llm_almanac')(local_timestamp)) }}
 {%- endmacro -%}
 

@@ -9,7 +9,11 @@
     {{ run_hooks(pre_hooks) }}
     {%- if is_partial() and load_cached_relation(this) -%}
         {%- set new_rows = adapter.quote(model.alias ~ '__touched') -%}
-        {%- set deleted = {'replace_touched': deleted_when_touched, 'replace_walked': deleted_when_walked} -%}
+        {%- set deleted = {
+            'replace_touched': deleted_when_touched,
+            'replace_walked': deleted_when_walked,
+            'replace_reviewed': deleted_when_reviewed,
+        } -%}
         {%- call statement('main') -%}
         create or replace temporary table {{ new_rows }} as (
             {{ sql }}

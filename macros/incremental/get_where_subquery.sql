@@ -11,8 +11,7 @@
     {%- set conditions = [where] | select | list -%}
     {%- if is_partial() and tested_node -%}
         {%- if tested_node.config.replaced -%}
-            {%- set replaced = tested_node.config.replaced -%}
-            {%- do conditions.append(is_touched(replaced.column, replaced.kind)) -%}
+            {%- do conditions.append(is_one_touched(tested_node.config.replaced)) -%}
         {%- elif tested_node.config.incremental_strategy == 'replace_walked' -%}
             {%- do conditions.append(is_touched('created_at', 'ledger')) -%}
         {%- endif -%}

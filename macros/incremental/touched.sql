@@ -83,17 +83,32 @@
     portions, because each period (day, week, month) of it needs only the rows of that period.
 -#}
 {%- macro replaced_when_touched(column, kind, in_portions=false) -%}
-    {{ return(adapter.dispatch('replaced_when_touched', 'llm_almanac')(column, kind, in_portions)) }}
+    {{ replaced_when_one_touched({kind: column}, in_portions) }}
 {%- endmacro -%}
 
-{%- macro default__replaced_when_touched(column, kind, in_portions) -%}
+{#- The same for a model with rows of several kinds of periods: `columns` has the column, or expression, of each. -#}
+{%- macro replaced_when_one_touched(columns, in_portions=false) -%}
+    {{ return(adapter.dispatch('replaced_when_one_touched', 'llm_almanac')(columns, in_portions)) }}
+{%- endmacro -%}
+
+{%- macro default__replaced_when_one_touched(columns, in_portions) -%}
     {{ config(
         materialized='incremental',
         incremental_strategy='replace_touched',
         on_schema_change='fail',
-        replaced={'column': column, 'kind': kind},
+        replaced=columns,
         in_portions=in_portions,
     ) }}
+{%- endmacro -%}
+
+{#- Condition that one of some columns, given by the kind of their periods, is touched; true in a full build. -#}
+{%- macro is_one_touched(columns) -%}
+    (
+        {%- for kind, column in columns.items() %}
+        {{ is_touched(column, kind) }}
+        {%- if not loop.last %} or {%- endif %}
+        {%- endfor %}
+    )
 {%- endmacro -%}
 
 {#- Whether the model at hand is built whole in portions of its periods. -#}
@@ -101,7 +116,7 @@
     {{ return(target.type == 'duckdb' and var('portions', []) | length > 1 and config.get('in_portions', false)) }}
 {%- endmacro -%}
 
-{%- macro spark__replaced_when_touched(column, kind, in_portions) -%}
+{%- macro spark__replaced_when_one_touched(columns, in_portions) -%}
     {{ _rebuilt_whole() }}
 {%- endmacro -%}
 
@@ -121,9 +136,10 @@
 {%- endmacro -%}
 
 {%- macro deleted_when_touched(target_relation) -%}
-    {%- set replaced = config.get('replaced') -%}
+    {#- while dbt parses, there is no configuration yet -#}
+    {%- set replaced = config.get('replaced') or {} %}
     delete from {{ target_relation }}
-    where {{ is_touched(replaced['column'], replaced['kind']) }}
+    where {{ is_one_touched(replaced) }}
 {%- endmacro -%}
 
 {#- Makes a ledger model incremental: of every team, the rows that are walked again are replaced. -#}

@@ -1,14 +1,15 @@
 {#-
-    Rows of compat.team_usage_summaries for one period type; `period_length` is how much
-    of the period's first date names it.
+    Rows of compat.team_usage_summaries for one period type (day, month), in a partial build the touched ones;
+    `period_length` is how much of the period's first date names it.
 -#}
 {%- macro team_usage_summary_rows(period_type, period_length) -%}
+    {%- set summarised_type = {'day': 'daily', 'month': 'monthly'}[period_type] -%}
     select
         usage.team_id || ':' || substr(cast(usage.period_start_date as {{ dbt.type_string() }}), 1, {{ period_length }})
         as id,
         usage.team_id,
         substr(cast(usage.period_start_date as {{ dbt.type_string() }}), 1, {{ period_length }}) as period,
-        '{{ period_type }}' as period_type,
+        '{{ summarised_type }}' as period_type,
         usage.job_count as total_jobs,
         usage.completed_job_count as successful_jobs,
         usage.failed_job_count as failed_jobs,
@@ -18,13 +19,15 @@
         coalesce(breakdown.job_type_breakdown, '{}') as job_type_breakdown,
         {{ as_of() }} as calculated_at
 
-    from {{ ref('team_usage_' ~ period_type) }} as usage
+    from {{ ref('team_usage_' ~ summarised_type) }} as usage
 
     -- a team with credits only has no job types
-    left join {{ ref('int_job_type_breakdowns_by_' ~ {'daily': 'day', 'monthly': 'month'}[period_type]) }} as breakdown
+    left join {{ ref('int_job_type_breakdowns_by_' ~ period_type) }} as breakdown
         on
             usage.team_id = breakdown.team_id
             and usage.period_start_date = breakdown.period_start_date
+
+    where {{ is_touched('usage.period_start_date', period_type) }}
 {%- endmacro -%}
 
 {#- Each team's job types of a period as JSON text, in order, for one period type (day, month). -#}

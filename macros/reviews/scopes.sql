@@ -32,17 +32,54 @@
 
 {#-
     A date that no review of a tenant reaches before: an engine skips what is older. Of one period type, or of all;
-    `with_previous`: nor the period before it.
+    `before`: nor so many periods before it.
 -#}
-{%- macro tenants_reviewed_from(period_type=none, with_previous=false) -%}
-    {%- set covered_until = '(select covered_until from ' ~ ref('int_coverage') ~ ')' -%}
-    {%- set today = local_date(covered_until ~ " - interval '1 microsecond'") -%}
+{%- macro tenants_reviewed_from(period_type=none, before=0) -%}
+    {%- set today = local_date("covered_until - interval '1 microsecond'") -%}
     {%- set firsts = [] -%}
     {%- for type, periods in [('week', review_rule('tenant_weeks')), ('month', review_rule('tenant_months'))] -%}
         {%- if period_type in (none, type) -%}
-            {%- set back = periods + 1 if with_previous else periods -%}
-            {%- do firsts.append("date_trunc('" ~ type ~ "', " ~ today ~ ") - interval '" ~ back ~ " " ~ type ~ "s'") -%}
+            {%- set start = "date_trunc('" ~ type ~ "', " ~ today ~ ")" -%}
+            {%- do firsts.append(start ~ " - interval '" ~ (periods + before) ~ " " ~ type ~ "s'") -%}
         {%- endif -%}
     {%- endfor -%}
-    cast({{ 'least(' ~ firsts | join(', ') ~ ')' if firsts | length > 1 else firsts[0] }} as date)
+    {#- the subquery is the whole of it: of a calculation with one, DuckDB skips nothing -#}
+    (
+        select cast({{ 'least(' ~ firsts | join(', ') ~ ')' if firsts | length > 1 else firsts[0] }} as date)
+        from {{ ref('int_coverage') }}
+    )
+{%- endmacro -%}
+
+{#-
+    Whether a period of a scope is the platform's, or one that a tenant's reviews reach, or so many periods before it; in
+    a partial build, whether reviews that are made anew reach it.
+-#}
+{%- macro is_near_reviews(before) -%}
+    {%- set reviews = ref('int_reviews') -%}
+    (
+        {%- for kind, period_type in review_kinds() %}
+        (
+            review_kind = '{{ kind }}'
+            and (scope_kind = 'platform' or period_start_date >= {{ tenants_reviewed_from(period_type, before) }})
+            {%- if is_partial() %}
+            and period_start_date >= (
+                select cast(min(period_start_date) - interval '{{ before }} {{ period_type }}s' as date)
+                from {{ reviews }}
+                where
+                    review_kind = '{{ kind }}'
+                    and is_made_anew
+            )
+            {%- endif %}
+        )
+        {%- if not loop.last %} or {%- endif %}
+        {%- endfor %}
+    )
+{%- endmacro -%}
+
+{#- Expressions of the first days of a review table's periods, by the ranges of var `touched` that go on to the end. -#}
+{%- macro review_periods_touched() -%}
+    {{ return({
+        'ledger_week': "case when review_kind = 'weekly' then period_start_date end",
+        'ledger_month': "case when review_kind = 'monthly' then period_start_date end",
+    }) }}
 {%- endmacro -%}

@@ -11,6 +11,20 @@ moment as (
 
 ),
 
+charges as (
+
+    select
+        job_id,
+        transaction_id
+
+    from {{ ref('fct_credit_transactions') }}
+    where
+        movement = 'deduction'
+        -- no job is charged before it is created
+        and transaction_date >= (select last_complete_date from moment)
+
+),
+
 counts as (
 
     select
@@ -24,10 +38,8 @@ counts as (
         on jobs.job_date = moment.last_complete_date
 
     -- a job without a charge
-    left join {{ ref('fct_credit_transactions') }} as charges
-        on
-            jobs.job_id = charges.job_id
-            and charges.movement = 'deduction'
+    left join charges
+        on jobs.job_id = charges.job_id
 
     where
         jobs.outcome = 'completed'

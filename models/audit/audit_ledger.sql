@@ -17,6 +17,27 @@ teams as (
 
 ),
 
+-- divided once for each amount, not for each row: there are few, and a division is exact at a price
+dollars as (
+
+    select
+        differences.team_id,
+        differences.difference,
+        {{ money_ratio('differences.difference', 'teams.credits_per_dollar') }} as dollars
+
+    from (
+        select distinct
+            team_id,
+            difference
+
+        from breaks
+    ) as differences
+
+    inner join teams
+        on differences.team_id = teams.team_id
+
+),
+
 final as (
 
     select
@@ -31,13 +52,19 @@ final as (
         breaks.actual,
         breaks.difference,
         {{ age_in_days('breaks.created_at') }} as age_days,
-        {{ money_ratio('breaks.difference', 'teams.credits_per_dollar') }} as dollars,
+        dollars.dollars,
         breaks.created_at
 
     from breaks
 
     inner join teams
         on breaks.team_id = teams.team_id
+
+    -- a break without a difference
+    left join dollars
+        on
+            breaks.team_id = dollars.team_id
+            and breaks.difference = dollars.difference
 
 )
 

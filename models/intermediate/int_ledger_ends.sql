@@ -1,8 +1,9 @@
 {#-
-    Grain: one row per team with ledger rows that the night before left before the touched ones, its versions always
-    naming an organization: its last such row; of a ledger that goes on the third from behind, if there are three.
+    Grain: one row per team with a touched ledger row, its versions always naming an organization: the third from behind
+    of the rows that the night before left before the touched ones, if there are three.
 -#}
 {{ config(materialized='ephemeral') }}
+{%- set lookback = var('fork_lookback_rows') -%}
 with
 
 touched_teams as (
@@ -11,47 +12,36 @@ touched_teams as (
 
 ),
 
-kept_places as (
-
-    {{ kept_ledger_rows(['team_id', 'ledger_position']) }}
-
-),
-
-last_places as (
-
-    select
-        team_id,
-        max(ledger_position) as ledger_position
-
-    from kept_places
-    where team_id in (select team_id from {{ ref('int_teams_always_assigned') }})
-    group by team_id
-
-),
-
--- read once more, not kept: there may be many
 kept_rows as (
 
-    {{ kept_ledger_rows(['team_id', 'ledger_position', 'credits_after', 'created_at']) }}
+    {{ kept_ledger_rows(
+        ['team_id', 'ledger_position', 'created_at'], last_of='touched_teams', last_rows=lookback
+    ) }}
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (partition by team_id order by ledger_position desc) as rows_back
+
+    from kept_rows
+    where
+        team_id in (select team_id from touched_teams)
+        and team_id in (select team_id from {{ ref('int_teams_always_assigned') }})
 
 ),
 
 final as (
 
     select
-        kept_rows.*,
-        touched_teams.team_id is not null as goes_on
+        team_id,
+        ledger_position,
+        created_at
 
-    from last_places
-
-    left join touched_teams
-        on last_places.team_id = touched_teams.team_id
-
-    inner join kept_rows
-        on
-            last_places.team_id = kept_rows.team_id
-            and last_places.ledger_position = kept_rows.ledger_position
-            + case when touched_teams.team_id is null then 0 else {{ var('fork_lookback_rows') - 1 }} end
+    from ranked
+    where rows_back = {{ lookback }}
 
 )
 

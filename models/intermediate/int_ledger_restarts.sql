@@ -3,17 +3,12 @@
     from which it is walked again and what the rows before that leave behind.
 
     It begins with the third row before the touched ones: how a broken link is read depends
-    on that many rows ahead. Of a team without touched rows nothing is walked. A team without an
-    organization is walked whole, because its ledger rows say to whom its jobs belong.
+    on that many rows ahead. Of a team without touched rows nothing is walked, and nothing said of what it
+    leaves behind. A team without an organization is walked whole, because its ledger rows say to whom its
+    jobs belong.
 -#}
 {{ config(materialized='table') }}
 with
-
-ends as (
-
-    select * from {{ ref('int_ledger_ends') }}
-
-),
 
 going_on as (
 
@@ -21,8 +16,13 @@ going_on as (
         team_id,
         created_at
 
-    from ends
-    where goes_on
+    from {{ ref('int_ledger_ends') }}
+
+),
+
+touched_teams as (
+
+    {{ teams_with_touched_ledger_rows() }}
 
 ),
 
@@ -62,11 +62,13 @@ final as (
     select
         team_id,
         {{ touched_from('ledger') or "cast(null as timestamp)" }} as restarts_at,
-        ledger_position + 1 as first_position,
-        credits_after as carried_balance
+        cast(null as bigint) as first_position,
+        cast(null as bigint) as carried_balance
 
-    from ends
-    where not goes_on
+    from {{ ref('int_teams_always_assigned') }}
+    where
+        {{ 'true' if is_partial() else 'false' }}
+        and team_id not in (select team_id from touched_teams)
 
     union all
 

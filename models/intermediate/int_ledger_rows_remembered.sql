@@ -3,14 +3,11 @@
     compared with: the nearest ones, and deductions for jobs that are charged again.
 -#}
 {{ config(materialized='table') }}
-{%- set first_near = 'restarts.first_position - ' ~ (var('fork_lookback_rows') + 1) -%}
+{%- set near_rows = var('fork_lookback_rows') + 1 -%}
+{%- set first_near = 'restarts.first_position - ' ~ near_rows -%}
+{#- back to the restart, which is not on an earlier day for rows of its instant, and before it -#}
+{%- set rows_looked_at = var('fork_lookback_rows') + near_rows -%}
 with
-
-kept_places as (
-
-    {{ kept_ledger_rows(['team_id', 'ledger_position', 'created_at']) }}
-
-),
 
 -- of a ledger that does not go on nothing is compared
 walked_teams as (
@@ -18,6 +15,12 @@ walked_teams as (
     select distinct team_id
     from {{ ref('int_ledger_rows_to_walk') }}
     where movement <> 'carried'
+
+),
+
+kept_places as (
+
+    {{ kept_ledger_rows(['team_id', 'ledger_position', 'created_at'], 'walked_teams', rows_looked_at) }}
 
 ),
 

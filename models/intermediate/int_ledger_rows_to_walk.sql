@@ -43,6 +43,7 @@ carried as (
         first_position - 1 as first_position
 
     from {{ ref('int_ledger_restarts') }}
+    where first_position is not null
 
 ),
 

@@ -14,9 +14,9 @@ restarts as (
 
 ),
 
-kept_rows as (
+kept_days as (
 
-    {{ kept_ledger_rows(['team_id', 'created_at']) }}
+    {{ kept_ledger_days() }}
 
 ),
 
@@ -28,8 +28,8 @@ beginnings as (
     from restarts
     union all
     -- walked whole
-    select min(created_at) as begins_at
-    from kept_rows
+    select min(first_seen_at) as begins_at
+    from kept_days
     where team_id not in (select team_id from restarts)
 
 ),

@@ -2,12 +2,14 @@
     Grain: one row per kind of review, scope, metric and comparable period: the baseline
     after it, by which the next one is judged.
 -#}
+{{ replaced_when_one_touched(review_periods_touched()) }}
 {%- set money = 'numeric(28, 8)' -%}
 with
 
 walked as (
 
     select * from {{ ref('int_baselines_walked') }}
+    where {{ is_one_touched(review_periods_touched()) }}
 
 ),
 

@@ -6,6 +6,7 @@
     a whole); tokens: more of them in a call; price: the rest, of a token. The steps add
     up to the difference of the two printed totals: price takes what rounding leaves.
 -#}
+{{ replaced_when_reviewed() }}
 with
 
 models as (

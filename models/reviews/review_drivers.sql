@@ -3,7 +3,7 @@
     change in client cost, in whole cents; the last row takes the rest, so that the rows
     add up to the change between the two printed totals.
 -#}
-
+{{ replaced_when_reviewed() }}
 {%- set listed_parts = review_rule('listed_drivers') -%}
 
 with

@@ -1,16 +1,20 @@
 {#- Grain: one row per review and class of failure seen in the period or in the one before. -#}
+{{ replaced_when_reviewed() }}
 with
-
-failures as (
-
-    select * from {{ ref('int_scope_failures') }}
-
-),
 
 reviews as (
 
-    select * from {{ ref('int_reviews') }}
-    where is_complete
+    {% for start_date, is_before in [('period_start_date', 'false'), ('previous_period_start_date', 'true')] -%}
+    select
+        {{ review_keys() }},
+        period_start_date,
+        {{ start_date }} as failure_start_date,
+        {{ is_before }} as is_before
+
+    from {{ ref('int_reviews') }} as reviews
+    where {{ is_made_anew('reviews') }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 
@@ -19,23 +23,21 @@ classes as (
     select
         {{ review_keys('reviews') }},
         reviews.period_start_date,
-        failures.error_class,
+        failed.error_class,
         {%- for measure in ['failed_job_count', 'failed_call_count', 'wasted_cost_usd'] %}
-        sum(case when failures.period_start_date = reviews.period_start_date then failures.{{ measure }} end)
-            as {{ measure }},
-        sum(case when failures.period_start_date < reviews.period_start_date then failures.{{ measure }} end)
-            as previous_{{ measure }},
+        sum(case when not reviews.is_before then failed.{{ measure }} end) as {{ measure }},
+        sum(case when reviews.is_before then failed.{{ measure }} end) as previous_{{ measure }},
         {%- endfor %}
-        count(case when failures.period_start_date = reviews.period_start_date then 1 end) as row_count
+        count(case when not reviews.is_before then 1 end) as row_count
 
     from reviews
 
-    inner join failures
+    inner join {{ ref('int_scope_error_classes') }} as failed
         on
-            {{ same_review('reviews', 'failures', period=false) }}
-            and failures.period_start_date in (reviews.period_start_date, reviews.previous_period_start_date)
+            {{ same_review('reviews', 'failed', period=false) }}
+            and reviews.failure_start_date = failed.period_start_date
 
-    group by {{ review_keys('reviews') }}, reviews.period_start_date, failures.error_class
+    group by {{ review_keys('reviews') }}, reviews.period_start_date, failed.error_class
 
 ),
 
@@ -51,7 +53,7 @@ job_types as (
             order by sum(failed_job_count) desc, job_type asc
         ) as list_rank
 
-    from failures
+    from {{ ref('int_scope_failures') }}
     group by {{ review_keys() }}, period_start_date, error_class, job_type
     having sum(failed_job_count) > 0
 

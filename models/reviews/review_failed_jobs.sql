@@ -1,4 +1,5 @@
 {#- Grain: one row per team's review and place: the latest jobs of its period that failed, by their ids. -#}
+{{ replaced_when_reviewed() }}
 with
 
 failed_jobs as (
@@ -46,7 +47,7 @@ final as (
 
     where
         reviews.scope_kind = 'team'
-        and reviews.is_complete
+        and {{ is_made_anew('reviews') }}
 
 )
 

@@ -1,4 +1,5 @@
 {#- Grain: one row per review and metric, as the review shows it. -#}
+{{ replaced_when_reviewed() }}
 with
 
 metrics as (
@@ -74,7 +75,7 @@ final as (
             {{ same_review('statuses', 'headlines') }}
             and statuses.metric = headlines.metric
 
-    where reviews.is_complete
+    where {{ is_made_anew('reviews') }}
 
 )
 

@@ -1,4 +1,5 @@
 {#- Grain: one row per review and model group (of a team: model) with a successful call; an organization has none. -#}
+{{ replaced_when_reviewed() }}
 with
 
 latencies as (
@@ -66,7 +67,7 @@ final as (
             and latencies.model_group = previous.model_group
 
     where
-        reviews.is_complete
+        {{ is_made_anew('reviews') }}
         and latencies.latency_max_ms is not null
 
 )

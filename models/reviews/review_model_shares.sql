@@ -2,12 +2,14 @@
     Grain: one row per monthly review, month of the twelve up to it, and place: the share
     of the client cost of the models that cost most over all of them; the others as one.
 -#}
+{{ replaced_when_reviewed() }}
 {%- set listed_models = review_rule('listed_model_shares') -%}
 with
 
 costs as (
 
     select * from {{ ref('int_model_costs_by_month') }}
+    where {{ is_made_anew() }}
 
 ),
 

@@ -1,4 +1,5 @@
 {#- Grain: one row per review and place: the models by client cost, then everything else as one. -#}
+{{ replaced_when_reviewed() }}
 
 {%- set listed_models = review_rule('listed_models') -%}
 {%- set costs = ['client_cost_usd', 'provider_cost_usd'] -%}

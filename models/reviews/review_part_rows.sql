@@ -2,6 +2,7 @@
     Grain: one row per review, dimension (model, team, job_type) and part active in the period
     or in the one before: all of what the lists fold, for the table that goes with them.
 -#}
+{{ replaced_when_reviewed() }}
 with
 
 parts as (

@@ -1,4 +1,5 @@
 {#- Grain: one row per review, dimension (team, job_type) and place: by client cost, then everything else as one. -#}
+{{ replaced_when_reviewed() }}
 
 {%- set listed = {'team': review_rule('listed_teams'), 'job_type': review_rule('listed_job_types')} -%}
 {%- set measures = [

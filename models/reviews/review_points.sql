@@ -1,4 +1,5 @@
 {#- Grain: one row per review, metric and period of its sparkline. -#}
+{{ replaced_when_reviewed() }}
 
 {#- the periods of the baseline and the review's own -#}
 {%- set periods_shown = review_rule('baseline_periods') + 1 -%}
@@ -18,6 +19,7 @@ numbered as (
         ) as period_number
 
     from {{ ref('review_values') }}
+    where {{ is_near_reviews(before=periods_shown) }}
 
 ),
 
@@ -30,7 +32,7 @@ reviewed as (
     inner join {{ ref('int_reviews') }} as reviews
         on {{ same_review('numbered', 'reviews') }}
 
-    where reviews.is_complete
+    where {{ is_made_anew('reviews') }}
 
 ),
 

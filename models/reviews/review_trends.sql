@@ -3,13 +3,14 @@
     the last whole weeks and months that ended with the review's period or before it, each
     beside the same ISO week or month a year earlier.
 -#}
+{{ replaced_when_reviewed() }}
 {%- set panels = [('week', 'weekly', review_rule('trend_weeks')), ('month', 'monthly', review_rule('trend_months'))] -%}
 with
 
 reviews as (
 
-    select * from {{ ref('int_reviews') }}
-    where is_complete
+    select * from {{ ref('int_reviews') }} as reviews
+    where {{ is_made_anew('reviews') }}
 
 ),
 

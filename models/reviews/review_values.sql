@@ -1,9 +1,15 @@
-{#- Grain: one row per kind of review, scope, period and metric. -#}
+{#-
+    Grain: one row per kind of review, scope, period and metric.
+
+    From the first touched period on they are made anew: a scope's first day, when it moves, moves all later ones.
+-#}
+{{ replaced_when_one_touched(review_periods_touched()) }}
 with
 
 metric_values as (
 
     select * from {{ ref('int_scope_metrics') }}
+    where {{ is_one_touched(review_periods_touched()) }}
 
 ),
 

@@ -1,4 +1,5 @@
 {#- Grain: one row per review: what it says first; an open period of the platform has a row and no review. -#}
+{{ made_after_kept_lists() }}
 with
 
 reviews as (

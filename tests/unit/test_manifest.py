@@ -149,11 +149,11 @@ def test_staging_intermediate_and_kept_models_are_private_to_the_builders(models
 def test_what_a_partial_build_goes_on_from_is_published(models: list[Node]) -> None:
     # staging and intermediate are dropped at publish: an incremental model there would begin anew each night
     incremental = [model for model in models if model["config"]["materialized"] == "incremental"]
-    assert {model["schema"] for model in incremental} == {"kept", "marts", "reviews"}
+    assert {model["schema"] for model in incremental} == {"kept", "marts", "reviews", "compat"}
     kept = [model for model in models if model["schema"] == "kept"]
     assert names(kept, lambda model: model not in incremental) == []
     strategies = {model["config"]["incremental_strategy"] for model in incremental}
-    assert strategies == {"replace_touched", "replace_walked"}
+    assert strategies == {"replace_touched", "replace_walked", "replace_reviewed"}
 
 
 def test_only_staging_reads_sources_and_it_reads_nothing_else(models: list[Node]) -> None:

@@ -23,15 +23,7 @@ found as (
 
 scopes as (
 
-    select
-        scope_kind,
-        scope_id,
-        measure,
-        max(organization_id) as organization_id,
-        min(value_date) as first_active_date
-
-    from found
-    group by scope_kind, scope_id, measure
+    select * from {{ ref('int_alert_active_scopes') }}
 
 ),
 

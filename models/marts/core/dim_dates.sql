@@ -4,9 +4,14 @@ with
 activity as (
 
     {% for table_name in ['jobs', 'llm_calls', 'credit_transactions'] -%}
-    select min(created_at) as created_at
-    from {{ ref('stg_saas__' ~ table_name) }}
-    where {{ exists_at_as_of('created_at') }}
+    (
+        -- an engine skips what is later than a row that it has found; a minimum makes it look at all
+        select created_at
+        from {{ ref('stg_saas__' ~ table_name) }}
+        where {{ exists_at_as_of('created_at') }}
+        order by created_at
+        limit 1
+    )
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 

@@ -19,6 +19,7 @@ costs as (
     select
         {{ review_keys('reviews') }},
         reviews.period_start_date,
+        reviews.is_made_anew,
         parts.period_start_date as month_start_date,
         parts.part_name as model,
         coalesce(parts.client_cost_usd, 0) as client_cost_usd

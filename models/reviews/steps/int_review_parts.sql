@@ -1,5 +1,5 @@
 {#-
-    Grain: one row per review of a complete period, dimension (model, team, job_type) and part of it with any usage in
+    Grain: one row per review whose lists this build makes, dimension (model, team, job_type) and part of it with any usage in
     the period or in the one before: each measure of the period, and as previous_<measure> of the one before.
 
     A part without a row in one of the two did nothing then: its measure is 0. A cost is null where there were calls
@@ -18,8 +18,8 @@ reviews as (
         {{ start_date }} as part_start_date,
         {{ is_before }} as is_before
 
-    from {{ ref('int_reviews') }}
-    where is_complete
+    from {{ ref('int_reviews') }} as reviews
+    where {{ is_made_anew('reviews') }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 

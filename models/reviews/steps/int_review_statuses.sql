@@ -2,6 +2,15 @@
 {{ config(materialized='table') }}
 with
 
+metric_values as (
+
+    select * from {{ ref('review_values') }}
+    where
+        is_complete
+        and {{ is_near_reviews(before=review_rule('drift_periods')) }}
+
+),
+
 judged_values as (
 
     select
@@ -15,7 +24,7 @@ judged_values as (
         baselines.upper_limit,
         after.shifted_side
 
-    from {{ ref('review_values') }} as metric_values
+    from metric_values
 
     -- the first periods have no earlier ones
     left join {{ ref('review_baselines') }} as baselines
@@ -30,8 +39,6 @@ judged_values as (
         on
             {{ same_review('metric_values', 'after') }}
             and metric_values.metric = after.metric
-
-    where metric_values.is_complete
 
 ),
 

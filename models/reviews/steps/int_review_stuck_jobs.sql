@@ -23,29 +23,57 @@ stuck as (
 
 ),
 
-stuck_jobs as (
+of_periods as (
+
+    {% for kind, period_type in review_kinds() -%}
+    select
+        '{{ kind }}' as review_kind,
+        {{ period_start('job_date', period_type) }} as period_start_date,
+        organization_id,
+        team_id,
+        job_type,
+        sum(job_count) as job_count
+
+    from stuck
+    group by {{ period_start('job_date', period_type) }}, organization_id, team_id, job_type
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+of_scopes as (
+
+    {% for scope_kind, key in [('platform', none), ('organization', 'organization_id'), ('team', 'team_id')] -%}
+    select
+        review_kind,
+        '{{ scope_kind }}' as scope_kind,
+        {{ key or "'platform'" }} as scope_id,
+        period_start_date,
+        job_type,
+        job_count
+
+    from of_periods
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+final as (
 
     select
         {{ review_keys('reviews') }},
         reviews.period_start_date,
-        cast(sum(stuck.job_count) as bigint) as job_count,
-        min(stuck.job_type) as job_type,
-        count(distinct stuck.job_type) as job_type_count
+        cast(sum(of_scopes.job_count) as bigint) as job_count,
+        min(of_scopes.job_type) as job_type,
+        count(distinct of_scopes.job_type) as job_type_count
 
     from reviews
 
-    inner join stuck
-        on
-            reviews.period_start_date <= stuck.job_date
-            and reviews.period_end_date > stuck.job_date
-            and case reviews.scope_kind
-                when 'platform' then reviews.scope_id
-                when 'organization' then stuck.organization_id
-                else stuck.team_id
-            end = reviews.scope_id
+    inner join of_scopes
+        on {{ same_review('reviews', 'of_scopes') }}
 
     group by {{ review_keys('reviews') }}, reviews.period_start_date
 
 )
 
-select * from stuck_jobs
+select * from final

@@ -2,8 +2,12 @@
     Grain: one row per review that there can be: every period of the platform, open ones
     included; of tenants the complete ones of the last weeks and months in which, or
     before which, they did something. A table: nearly every list asks for it.
+
+    is_made_anew: its lists are made by this build (see replaced_when_reviewed). Which reviews were there before,
+    review_verdicts says as the last build left it: it is made after all such lists.
 -#}
 {{ config(materialized='table') }}
+{%- set organizations = ref('int_scope_organizations') %}
 with
 
 scope_periods as (
@@ -31,6 +35,34 @@ final as (
         period_end_date,
         previous_period_start_date,
         is_complete,
+        is_complete
+        {%- if is_partial() %}
+        and (
+            coalesce({{ is_one_touched(review_periods_touched()) }}, false)
+            or not exists (
+                select 1
+                from {{ kept_relation('reviews', 'review_verdicts') }} as made
+                where
+                    {{ same_review('scope_periods', 'made') }}
+                    and made.is_complete
+            )
+            -- of the platform, whose lists name organizations, all when one has another name
+            or (
+                scope_kind = 'platform'
+                and exists (
+                    select 1
+                    from {{ kept_relation('reviews', 'review_parts') }} as parts
+                    left join {{ organizations }} as organizations
+                        on
+                            parts.dimension = organizations.scope_kind
+                            and parts.part_name = organizations.scope_id
+                    where
+                        parts.scope_kind = 'platform'
+                        and parts.organization_name is distinct from organizations.organization_name
+                )
+            )
+        )
+        {%- endif %} as is_made_anew,
         is_comparable,
         is_first,
         job_count > 0 or call_count > 0 as has_activity,

@@ -30,7 +30,7 @@ final as (
     {%- if key %}
     where
         {{ key }} <> 'unassigned'
-        and period_start_date >= {{ tenants_reviewed_from(period_type, with_previous=true) }}
+        and period_start_date >= {{ tenants_reviewed_from(period_type, before=1) }}
     {%- endif %}
     {% if not (outer_last and loop.last) %}union all{% endif %}
     {% endfor -%}

@@ -1,5 +1,5 @@
 -- I13: the platform has one row for each day from the first activity to as_of, and none
--- later. Returns days that are missing, or that should not be.
+-- later; facts are looked at of touched days. Returns days that are missing, or that should not be.
 with
 
 days as (
@@ -14,11 +14,21 @@ days as (
 
 facts as (
 
-    select job_date as activity_date from {{ ref('fct_jobs') }}
+    select job_date as activity_date
+    from {{ ref('fct_jobs') }}
+    where {{ is_touched('job_date', 'day') }}
+
     union
-    select call_date as activity_date from {{ ref('fct_llm_calls') }}
+
+    select call_date as activity_date
+    from {{ ref('fct_llm_calls') }}
+    where {{ is_touched('call_date', 'day') }}
+
     union
-    select transaction_date as activity_date from {{ ref('fct_credit_transactions') }}
+
+    select transaction_date as activity_date
+    from {{ ref('fct_credit_transactions') }}
+    where {{ is_touched('transaction_date', 'ledger_day') }}
 
 )
 
