@@ -1,27 +1,28 @@
 {#- Grain: one row per team whose balance the ledger does not explain. -#}
 with
 
-balances as (
-
-    select
-        team_id,
-        organization_id,
-        credits_remaining,
-        ledger_balance
-
-    from {{ ref('credit_balances') }}
-
-),
-
+-- a ledger's days instead of its rows, which are far more; law I9 adds up the rows
 ledgers as (
 
     select
         team_id,
-        max(case when ledger_position = 1 then credits_before end) as first_balance,
-        cast(sum(coalesce(credits_signed, 0)) as bigint) as credits_moved,
-        max(created_at) as newest_row_at
+        min(period_start_date) as first_date,
+        cast(
+            sum(credits_allocated + credits_purchased + credits_adjusted - credits_used) as bigint
+        ) as credits_moved
 
-    from {{ ref('fct_credit_transactions') }}
+    from {{ ref('credit_usage_daily') }}
+    group by team_id
+
+),
+
+newest_rows as (
+
+    select
+        team_id,
+        max(newest_ledger_row_at) as newest_row_at
+
+    from {{ ref('int_sightings_by_day') }}
     group by team_id
 
 ),
@@ -42,17 +43,25 @@ compared as (
     select
         balances.team_id,
         balances.organization_id,
-        ledgers.first_balance + ledgers.credits_moved as expected,
+        first_days.opening_balance + ledgers.credits_moved as expected,
         balances.credits_remaining as actual,
         balances.ledger_balance,
         coalesce(breaks.credits_lost_to_forks, 0) as credits_lost_to_forks,
-        ledgers.newest_row_at,
+        newest_rows.newest_row_at,
         teams.credits_per_dollar
 
-    from balances
+    from {{ ref('credit_balances') }} as balances
 
     inner join ledgers
         on balances.team_id = ledgers.team_id
+
+    inner join {{ ref('credit_usage_daily') }} as first_days
+        on
+            ledgers.team_id = first_days.team_id
+            and ledgers.first_date = first_days.period_start_date
+
+    inner join newest_rows
+        on ledgers.team_id = newest_rows.team_id
 
     inner join {{ ref('dim_teams') }} as teams
         on balances.team_id = teams.team_id
