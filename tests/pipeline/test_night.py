@@ -191,7 +191,7 @@ def test_a_reader_of_the_old_night_is_not_disturbed_by_a_new_one(own_copy: Setti
             "select distinct schema_name from duckdb_views() where database_name = 'new' and not internal "
             "order by 1"
         ).fetchall()
-    assert schemas == [("alerts",), ("compat",)]
+    assert schemas == [("alerts",), ("compat",), ("marts",)]
     assert not side_file.parent.exists()
     with duckdb.connect() as connection:
         connection.execute(f"attach '{own_copy.warehouse_path}' as published (read_only)")
