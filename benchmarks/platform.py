@@ -121,8 +121,13 @@ def write_platform(plan: Plan, folder: Path) -> Platform:
             for part in platform.parts:
                 before = written[-1] if written else None
                 written.append(executor.submit(_write_whole_part, connection, platform, part, before))
-            for one in written:
-                one.result()
+            try:
+                for one in written:
+                    one.result()
+            except BaseException:
+                # those that wait would only find that the part before them is missing
+                executor.shutdown(wait=False, cancel_futures=True)
+                raise
         write_small_tables(connection, platform)
     write_manifest(platform)
     return platform
@@ -173,7 +178,7 @@ def _sizes(connection: "DuckDBPyConnection") -> sql.Sizes:
 
 
 def make_part(connection: "DuckDBPyConnection", part: Part) -> None:
-    """Make the temporary tables part_jobs, part_calls, part_summaries and part_charges, future included."""
+    """Make the tables part_jobs, part_calls, part_summaries and part_charges, future included."""
     connection.execute(
         sql.part_jobs(
             first_call=part.first_call,

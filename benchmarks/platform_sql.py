@@ -130,7 +130,7 @@ from read_csv('{tape}/model_aliases.csv.gz', types = {{'pricing_input': 'decimal
 
 
 def _enumerated(table: str, columns: Sequence[str]) -> str:
-    """Turn text columns of a temporary table into enums of what they hold."""
+    """Turn text columns of a table into enums of what they hold."""
     return "\n".join(
         f"create type {name}_type as enum (select distinct {name} from {table} where {name} notnull);"
         f"alter table {table} alter {name} type {name}_type;"

@@ -46,7 +46,7 @@ SERVER = {"shared_buffers": "1GB", "work_mem": "64MB", "maintenance_work_mem": "
 
 # The days that pass are the 8th and 9th of a month, a Sunday and a Monday: a night rebuilds as much of its
 # month with 1 million calls of history, which begin with that month, as with 100 million.
-LAST_DAY = date(2026, 11, 7)
+EARLY_DAY = date(2026, 11, 7)
 # A Sunday. Platforms with busier days are not taken there.
 LATE_DAY = date(2026, 11, 22)
 
@@ -191,7 +191,7 @@ class Bench:
         self.new_calls = CALLS_PER_DAY if not size.is_busier else size.calls // size.days
         _say(f"{size.calls:,} calls: generating")
         command = [sys.executable, "-m", "benchmarks.platform", "--calls", str(size.calls)]
-        command += ["--days", str(size.days), "--last-day", str(LAST_DAY)]
+        command += ["--days", str(size.days), "--last-day", str(EARLY_DAY)]
         generated = watch_command([*command, "--out", str(work / "day-0")], story=work / "generated.log")
         told = facts(f"{LATE_CHANGES:,} late changes and {self.new_calls:,} new calls a day", PACKAGES)
         self.result = Result(size, Outcome.of(generated), told)

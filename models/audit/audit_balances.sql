@@ -1,7 +1,7 @@
 {#- Grain: one row per team whose balance the ledger does not explain. -#}
 with
 
--- a ledger's days instead of its rows, which are far more; law I9 adds up the rows
+-- a ledger's days instead of its rows, which are far more; law I9 compares the two
 ledgers as (
 
     select

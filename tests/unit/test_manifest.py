@@ -146,6 +146,15 @@ def test_staging_intermediate_and_kept_models_are_private_to_the_builders(models
     assert names(inner, lambda model: model["access"] != "private" or model["group"] != "almanac") == []
 
 
+def test_the_verdicts_of_reviews_wait_for_every_list_that_is_kept(models: list[Node]) -> None:
+    kept = {
+        model["name"] for model in models if model["config"]["incremental_strategy"] == "replace_reviewed"
+    }
+    verdicts = next(model for model in models if model["name"] == "review_verdicts")
+    assert kept, "the strategy has another name"
+    assert kept <= {name.rpartition(".")[2] for name in verdicts["depends_on"]["nodes"]}
+
+
 def test_what_a_partial_build_goes_on_from_is_published(models: list[Node]) -> None:
     # staging and intermediate are dropped at publish: an incremental model there would begin anew each night
     incremental = [model for model in models if model["config"]["materialized"] == "incremental"]
