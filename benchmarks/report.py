@@ -17,8 +17,8 @@ QUESTIONS = {
     LATENCY: "latency percentiles by model, one week",
     REVIEW: "one review",
 }
-NIGHTS = (FIRST, SECOND, ONE_DAY, NEXT_DAY, MADE_UP, LATE, EMPTY, REFRESH)
-TOLD_IN_GROWTH = (ONE_DAY, NEXT_DAY, LATE, EMPTY)
+NIGHTS = (FIRST, SECOND, ONE_DAY, NEXT_DAY, EMPTY, MADE_UP, LATE, REFRESH)
+TOLD_IN_GROWTH = (ONE_DAY, NEXT_DAY, EMPTY, LATE)
 # Below a second, milliseconds tell more.
 ANSWERS = frozenset({SUMMARY, LATENCY, REVIEW})
 NOTHING = "—"

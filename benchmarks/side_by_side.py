@@ -163,11 +163,11 @@ def measure(size: Size, work: Path, limits: Limits, *, wanted: frozenset[str], s
                 bench.act(peer, NIGHT_ACTION, bench.days[1])
                 bench.ask(peer)
         bench.next_day(2, NEXT_DAY)
-        if not size.is_busier:
-            bench.late_nights()
         # a night goes on from the file before the last one: two make up what theirs lack of the last days
         for days in (1, 2, 3):
             bench.night(EMPTY, later=NIGHT + timedelta(days=days))
+        if not size.is_busier:
+            bench.late_nights()
         bench.night(REFRESH, "--full-refresh", later=NIGHT + timedelta(days=3))
     bench.weigh()
     shutil.rmtree(bench.nights.data_dir)
