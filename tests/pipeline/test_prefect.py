@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -44,6 +45,13 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 def prefect(platform: Platform) -> Iterator[Prefect]:
     with scheduled(platform) as prefect:
         yield prefect
+
+
+@pytest.fixture(scope="module")
+def night(prefect: Prefect) -> dict[str, Any]:
+    """The run of a night that is published."""
+    run: dict[str, Any] = prefect.run("nightly", as_of=AS_OF)
+    return run
 
 
 # --- the plain command
@@ -106,19 +114,19 @@ def test_the_reviews_are_scheduled_in_utc_and_say_what_they_did(
 
 
 def test_a_night_is_completed_with_its_steps_its_page_and_its_numbers(
-    prefect: Prefect, platform: Platform
+    prefect: Prefect, platform: Platform, night: dict[str, Any]
 ) -> None:
-    run = prefect.run("nightly", as_of=AS_OF)
-    assert (run["state_type"], run["state_name"]) == ("COMPLETED", "Completed"), run["state"]["message"]
-    assert "checks hold" in run["state"]["message"]
-    assert prefect.tasks(run) == dict.fromkeys(
+    assert (night["state_type"], night["state_name"]) == ("COMPLETED", "Completed"), night["state"]["message"]
+    assert "checks hold" in night["state"]["message"]
+    assert prefect.tasks(night) == dict.fromkeys(
         ("land", "build", "audit", "publish", "review", "alert", "dashboard", "deliver"), "Completed"
     )
-    page = prefect.artifacts(run)["nightly"]
+    page = prefect.artifacts(night)["nightly"]
     for words in ("as of 2026-08-03", "llm_calls", "checks hold", "days", str(platform.data_dir)):
         assert words in page
 
 
+@pytest.mark.usefixtures("night")
 def test_checks_and_probes_are_scheduled_and_say_what_they_found(prefect: Prefect) -> None:
     (schedule,) = prefect.deployment("alert-check")["schedules"]
     assert schedule["schedule"]["cron"] == RARELY
@@ -131,6 +139,7 @@ def test_checks_and_probes_are_scheduled_and_say_what_they_found(prefect: Prefec
     assert "nobody_there down" in run["state"]["message"]
 
 
+@pytest.mark.usefixtures("night")
 def test_a_night_that_is_published_already_is_left_alone(prefect: Prefect, platform: Platform) -> None:
     before = (platform.data_dir / "warehouse.duckdb").stat().st_mtime_ns
     run = prefect.run("nightly", as_of=AS_OF)
@@ -172,6 +181,7 @@ def test_a_second_run_is_busy_and_not_failed(prefect: Prefect, platform: Platfor
     assert "build" in run["state"]["message"]
 
 
+@pytest.mark.usefixtures("night")
 def test_a_recalculation_reports_what_changed(prefect: Prefect) -> None:
     run = prefect.run("recalculate", first_day="2026-07-26", last_day="2026-07-27", dry_run=True)
     assert run["state_type"] == "COMPLETED", run["state"]["message"]
@@ -214,9 +224,10 @@ flows.nightly(return_state=True)
 """
 
 
-def test_only_a_source_that_does_not_answer_is_asked_again(platform: Platform) -> None:
-    """Also runs a night with a password in its source, for the test that follows."""
-    run = subprocess.run(
+@pytest.fixture(scope="module")
+def retries(platform: Platform, prefect: Prefect) -> subprocess.CompletedProcess[str]:
+    """The run of RETRIES, and of a night with a password in its source, told to the server."""
+    return subprocess.run(
         [sys.executable, "-c", RETRIES.replace("MARKER", MARKER)],
         cwd=platform.data_dir.parent,
         env=platform.environment | {"ALMANAC_SOURCE": f"postgresql://reader:{MARKER}@127.0.0.1:1/saas"},
@@ -225,13 +236,18 @@ def test_only_a_source_that_does_not_answer_is_asked_again(platform: Platform) -
         timeout=RUN_SECONDS,
         check=False,
     )
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[0] == "{'SourceUnavailable': 3, 'LandError': 1, 'ValueError': 1}", (
-        run.stderr
-    )
-    assert MARKER not in run.stdout + run.stderr
 
 
+def test_only_a_source_that_does_not_answer_is_asked_again(
+    retries: subprocess.CompletedProcess[str],
+) -> None:
+    assert retries.returncode == 0, retries.stderr
+    attempts = "{'SourceUnavailable': 3, 'LandError': 1, 'ValueError': 1}"
+    assert retries.stdout.splitlines()[0] == attempts, retries.stderr
+    assert MARKER not in retries.stdout + retries.stderr
+
+
+@pytest.mark.usefixtures("retries")
 def test_no_secret_reaches_prefect(prefect: Prefect, platform: Platform) -> None:
     assert prefect.ask("POST", "/flow_runs/count") > 0
     files = [path for path in platform.prefect_home.rglob("*") if path.is_file()]
