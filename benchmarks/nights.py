@@ -22,8 +22,9 @@ FIRST = "first night"
 SECOND = "second night"
 ONE_DAY = "night with one new day"
 NEXT_DAY = "the night after it"
-# Many days at once, and then one day when a month has most of its days.
+# Many days at once, in both files, and then one day when a month has most of its days.
 MADE_UP = "a night that makes up twelve days"
+OTHER_FILE = "the same in the other file"
 LATE = "night with one new day, late in its month"
 EMPTY = "empty night"
 REFRESH = "full refresh"

@@ -5,7 +5,18 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.fit import exponent, fitted
 from benchmarks.markdown import mega, table
-from benchmarks.nights import EMPTY, FIRST, LATE, MADE_UP, MODEL_SQL, NEXT_DAY, ONE_DAY, REFRESH, SECOND
+from benchmarks.nights import (
+    EMPTY,
+    FIRST,
+    LATE,
+    MADE_UP,
+    MODEL_SQL,
+    NEXT_DAY,
+    ONE_DAY,
+    OTHER_FILE,
+    REFRESH,
+    SECOND,
+)
 from benchmarks.peers.roster import BUILD, LATENCY, NIGHT, OURS, PEERS, REVIEW, SUMMARY, Peer
 from benchmarks.side_by_side import SPARK, WHOLE_REVIEW, Outcome, Result
 from benchmarks.watch import Watched
@@ -17,7 +28,7 @@ QUESTIONS = {
     LATENCY: "latency percentiles by model, one week",
     REVIEW: "one review",
 }
-NIGHTS = (FIRST, SECOND, ONE_DAY, NEXT_DAY, EMPTY, MADE_UP, LATE, REFRESH)
+NIGHTS = (FIRST, SECOND, ONE_DAY, NEXT_DAY, EMPTY, MADE_UP, OTHER_FILE, LATE, REFRESH)
 TOLD_IN_GROWTH = (ONE_DAY, NEXT_DAY, EMPTY, LATE)
 # Below a second, milliseconds tell more.
 ANSWERS = frozenset({SUMMARY, LATENCY, REVIEW})

@@ -29,6 +29,7 @@ from benchmarks.nights import (
     NEXT_DAY,
     NIGHT,
     ONE_DAY,
+    OTHER_FILE,
     REFRESH,
     SECOND,
     Nights,
@@ -246,11 +247,13 @@ class Bench:
         self.nights.export(self.work / f"ours-{number}")
 
     def late_nights(self) -> None:
-        """More days pass up to one late in the month: a night that makes them up, and the one of that day."""
+        """More days pass up to one late in the month: nights that make them up, and the one of that day."""
         while self.days[-1].known_until.date() < LATE_DAY:
             self._pass_a_day()
         self.today = len(self.days) - 1
         self.night(MADE_UP)
+        # the next night goes on from the file before the last one, which lacks those days
+        self.night(OTHER_FILE, later=NIGHT + timedelta(hours=1))
         self._pass_a_day()
         self.today += 1
         self.night(LATE)
