@@ -307,14 +307,19 @@ class _DuckdbRules:
             raise AlmanacError(_first_line(error)) from None
 
     def view_sql(self, name: str) -> str | None:
-        _, rows = self.ask(
-            "select sql from duckdb_views() where database_name = 'warehouse' and schema_name = 'alerts' "
-            "and view_name = $name",
-            {"name": name},
-        )
-        if not rows:
+        sql = self._views.get(name)
+        if sql is None:
             return None
-        return re.sub(r"(?s)^CREATE VIEW \S+ (\([^()]*\) )?AS ", "", str(rows[0][0])).rstrip().rstrip(";")
+        return re.sub(r"(?s)^CREATE VIEW \S+ (\([^()]*\) )?AS ", "", sql).rstrip().rstrip(";")
+
+    @cached_property
+    def _views(self) -> dict[str, str]:
+        # each asking writes the SQL of all views of the file
+        _, rows = self.ask(
+            "select view_name, sql from duckdb_views() "
+            "where database_name = 'warehouse' and schema_name = 'alerts'"
+        )
+        return dict(rows)
 
     def runnable(self, sql: str) -> str:
         return sql

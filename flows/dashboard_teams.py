@@ -69,24 +69,23 @@ def read_teams(reader: Reader, scope: Scope, kind: Kind, period: Period, wanted:
             " or strpos(lower(coalesce(organizations.organization_name, '')), lower(cast(? as varchar))) > 0)"
         )
         parameters += [search, search]
-    (row_count,) = reader.execute(f"select count(*) from ({sql}) as teams", parameters).fetchone()
-    page_count = max(-(-row_count // wanted.page_size), 1)
-    page = min(_page(wanted.page), page_count)
-    rows = reader.execute(
-        f"select * from ({sql}) as teams "
-        f"order by {sort} {'desc' if is_descending else 'asc'} nulls last, team_id "
-        f"limit {wanted.page_size} offset {(page - 1) * wanted.page_size}",
-        parameters,
-    )
-    names = [column[0] for column in rows.description or ()]
+    page = _page(wanted.page)
+    order = f"{sort} {'desc' if is_descending else 'asc'} nulls last, team_id"
+    columns, rows = _asked(reader, sql, parameters, order, page, wanted.page_size)
+    if not rows and page > 1:
+        # behind the last one
+        (row_count,) = reader.execute(f"select count(*) from ({sql}) as teams", parameters).fetchone()
+        page = _pages(row_count, wanted.page_size)
+        columns, rows = _asked(reader, sql, parameters, order, page, wanted.page_size)
+    row_count = rows[0][-1] if rows else 0
     return TeamTable(
-        rows=tuple(TeamRow(**dict(zip(names, row, strict=True))) for row in rows.fetchall()),
+        rows=tuple(TeamRow(**dict(zip(columns, row[:-1], strict=True))) for row in rows),
         row_count=row_count,
         search=search,
         sort=sort,
         is_descending=is_descending,
         page=page,
-        page_count=page_count,
+        page_count=_pages(row_count, wanted.page_size),
         page_size=wanted.page_size,
     )
 
@@ -108,6 +107,24 @@ def _rows_of(scope: Scope, kind: Kind, period: Period) -> tuple[str, list[Any]]:
     )
     sql = _TEAMS.format(teams=teams, usage=usage, organization="cast(? as varchar)")
     return sql, [scope.id, scope.id, *parameters, scope.id]
+
+
+def _asked(
+    reader: Reader, sql: str, parameters: list[Any], order: str, page: int, page_size: int
+) -> tuple[list[str], list[Any]]:
+    """The columns of the table and one page of its rows, each with the number of all rows behind it."""
+    asked = reader.execute(
+        f"select *, count(*) over () as row_count from ({sql}) as teams "
+        f"order by {order} limit {page_size} offset {(page - 1) * page_size}",
+        parameters,
+    )
+    names = [column[0] for column in asked.description or ()]
+    return names[:-1], asked.fetchall()
+
+
+def _pages(row_count: int, page_size: int) -> int:
+    """How many pages these rows fill; one without any."""
+    return max(-(-row_count // page_size), 1)
 
 
 def _page(text: str) -> int:

@@ -15,7 +15,7 @@ moment as (
 
 days as (
 
-    {{ active_days(since='(select first_date from moment)') }}
+    {{ active_periods('daily', since='(select first_date from moment)') }}
 
 ),
 
