@@ -92,8 +92,10 @@ def build_models(
     path = audited_path(settings, built)
     path.with_suffix(".audited").unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_as_variables(audited)), encoding="utf-8")
     variables = _as_variables(touched)
+    # the laws look at what is `audited`, tests declared beside a model at what was rebuilt of it
+    looked_at = {**_as_variables(audited), **({"rebuilt": touched.variables} if touched else {})}
+    path.write_text(json.dumps(looked_at), encoding="utf-8")
     environment, places = dbt_settings(settings, built, run_id, is_partial=bool(variables))
     results = run_dbt(
         ["build", "--exclude-resource-type", *EXCLUDED, *(_made_anew(built) if variables else ())],

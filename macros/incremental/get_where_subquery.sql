@@ -4,16 +4,17 @@
 {%- endmacro -%}
 
 {#-
-    The rows of a relation that a test looks at: after a partial build, those that it replaced.
-    The night of a full comparison looks at all of them again.
+    The rows of a relation that a test declared beside it looks at: after a partial build, those that it replaced.
+    Rows that stay were looked at when they were written; an older week in turn is looked at by the laws alone.
 -#}
 {%- macro tested_rows(relation, tested_node, where=none) -%}
     {%- set conditions = [where] | select | list -%}
     {%- if is_partial() and tested_node -%}
+        {%- set rebuilt = var('rebuilt', none) -%}
         {%- if tested_node.config.replaced -%}
-            {%- do conditions.append(is_one_touched(tested_node.config.replaced)) -%}
+            {%- do conditions.append(is_one_touched(tested_node.config.replaced, rebuilt)) -%}
         {%- elif tested_node.config.incremental_strategy == 'replace_walked' -%}
-            {%- do conditions.append(is_touched('created_at', 'ledger')) -%}
+            {%- do conditions.append(is_touched('created_at', 'ledger', rebuilt)) -%}
         {%- endif -%}
     {%- endif -%}
     {%- if conditions -%}

@@ -3,7 +3,8 @@
     ranges, the last one perhaps without an end, under these names:
     day, week, month: local periods; read, read_week, read_month: UTC instants of every row that those need;
     ledger: UTC instants from which the chains of ledger rows are walked again; read_…: of what else is needed.
-    Without the var everything is built: on DuckDB in portions of months (var `portions`) where a model says that it
+    The audit of a partial build looks at more than was rebuilt: var `rebuilt` says that then, under the same names.
+    Without the vars everything is built: on DuckDB in portions of months (var `portions`) where a model says that it
     can be, because what is grouped and sorted at a time must be held at a time.
 -#}
 
@@ -12,8 +13,11 @@
     {{ return(var('touched', none) is not none) }}
 {%- endmacro -%}
 
-{#- Condition that a date (day, week, month) or a UTC timestamp (read, ledger) is touched; true in a full build. -#}
-{%- macro is_touched(expression, kind) -%}
+{#-
+    Condition that a date (day, week, month) or a UTC timestamp (read, ledger) is touched; true in a full build.
+    `ranges`: other ones than those that are touched.
+-#}
+{%- macro is_touched(expression, kind, ranges=none) -%}
     {%- if not is_partial() and is_in_portions() and kind in ('day', 'week', 'month') -%}
         (
             {{ expression }} >= getvariable('portion_{{ kind }}_first')
@@ -23,7 +27,7 @@
         true
     {%- else -%}
         {%- set type = 'date' if kind in ('day', 'week', 'month') else 'timestamp' -%}
-        {%- set ranges = var('touched')[kind] -%}
+        {%- set ranges = (ranges or var('touched'))[kind] -%}
         {%- if not ranges -%}
         false
         {%- else -%}
@@ -102,10 +106,10 @@
 {%- endmacro -%}
 
 {#- Condition that one of some columns, given by the kind of their periods, is touched; true in a full build. -#}
-{%- macro is_one_touched(columns) -%}
+{%- macro is_one_touched(columns, ranges=none) -%}
     (
         {%- for kind, column in columns.items() %}
-        {{ is_touched(column, kind) }}
+        {{ is_touched(column, kind, ranges) }}
         {%- if not loop.last %} or {%- endif %}
         {%- endfor %}
     )

@@ -129,7 +129,9 @@ def test_a_strange_call_in_place_of_one_of_the_source_breaks_law_1(own_copy: Set
         audit(side_file, own_copy, TAPE_AS_OF, is_thorough=True)
 
 
-def test_an_audit_looks_at_the_week_whose_turn_it_is(own_copy: Settings) -> None:
+def test_laws_look_at_the_week_whose_turn_it_is_and_declared_tests_at_what_was_rebuilt(
+    own_copy: Settings,
+) -> None:
     # the first night of a new day builds the last days alone; a month later another old week has its turn
     as_of, week = next(
         (moment, found)
@@ -140,15 +142,20 @@ def test_an_audit_looks_at_the_week_whose_turn_it_is(own_copy: Settings) -> None
     )
     side_file = build_side_file(own_copy, as_of=as_of, progress=SilentProgress())
     audit(side_file, own_copy, as_of)
-    with duckdb.connect(str(side_file)) as connection:
-        connection.execute(
-            "update marts.team_usage_daily set job_count = job_count + 1 "
-            "where (team_id, period_start_date) in ("
-            "select team_id, period_start_date from marts.team_usage_daily "
-            "where period_start_date >= ? and period_start_date < ? limit 1)",
-            list(week),
-        )
-    with pytest.raises(AuditFailed, match="law I1,"):
+
+    def spoil(model: str, change: str, condition: str) -> None:
+        with duckdb.connect(str(side_file)) as connection:
+            connection.execute(f"update marts.{model} set {change} where {condition}")
+
+    of_the_week = f"between date '{week[0]}' and date '{week[1]}' - 1"
+    spoil("fct_llm_calls", "cost_source = 'guessed'", f"call_date {of_the_week}")
+    audit(side_file, own_copy, as_of)
+    spoil("team_usage_daily", "job_count = job_count + 1", f"period_start_date {of_the_week}")
+    with pytest.raises(AuditFailed, match="law I1,") as failure:
+        audit(side_file, own_copy, as_of)
+    assert "accepted_values" not in str(failure.value)
+    spoil("fct_llm_calls", "cost_source = 'guessed'", f"call_date >= date '{TAPE_AS_OF:%Y-%m-%d}' - 1")
+    with pytest.raises(AuditFailed, match="accepted_values"):
         audit(side_file, own_copy, as_of)
 
 

@@ -10,16 +10,7 @@ reviews as (
 
 stuck as (
 
-    select
-        organization_id,
-        team_id,
-        job_type,
-        job_date,
-        count(*) as job_count
-
-    from {{ ref('fct_jobs') }}
-    where is_stuck
-    group by organization_id, team_id, job_type, job_date
+    select * from {{ ref('int_stuck_jobs_by_day') }}
 
 ),
 
