@@ -87,10 +87,10 @@
 {%- endmacro -%}
 
 {#-
-    Where the walk over a metric's periods begins: the state after its first period; in a partial build also that
-    of each walk of the night before after the last period that is not touched.
+    Where the walk over a metric's periods begins: the state after its first period; in a partial build also where
+    each walk was (`kept`: relation with the columns of last_kept_baselines).
 -#}
-{%- macro baseline_starts(points) -%}
+{%- macro baseline_starts(points, kept) -%}
     {%- set money = 'numeric(28, 8)' -%}
     select
         {{ review_keys() }},
@@ -114,19 +114,45 @@
         cast(0 as integer) as shifted_side
 
     from {{ points }}
-    where
-        point_number = 1
-        and {{ is_touched('period_last_date', 'ledger_day') }}
+    where point_number = 1
     {%- if is_partial() %}
 
     union all
 
-    {{ _last_kept_baselines() }}
+    select * from {{ kept }}
     {%- endif %}
 {%- endmacro -%}
 
+{#-
+    A select of a metric's touched periods with their numbers, which go on from those of the periods before them
+    (`kept`: relation with the columns of last_kept_baselines, in a partial build).
+-#}
+{%- macro numbered_points(points, kept) -%}
+    {%- set number = 'row_number() over (partition by ' ~ review_keys('points')
+        ~ ', points.metric order by points.period_start_date)' -%}
+    select
+        {{ review_keys('points') }},
+        points.metric,
+        points.period_start_date,
+        points.period_last_date,
+        cast({{ 'coalesce(' ~ kept ~ '.point_number, 0) + ' if is_partial() }}{{ number }} as integer) as point_number,
+        points.metric_value,
+        points.is_changed
+
+    from {{ points }} as points
+    {%- if is_partial() %}
+
+    left join {{ kept }}
+        on
+            {{ same_review('points', kept, period=false) }}
+            and points.metric = {{ kept }}.metric
+    {%- endif %}
+
+    where {{ is_touched('points.period_last_date', 'ledger_day') }}
+{%- endmacro -%}
+
 {#- A select of the state in which each walk of the night before was after the last period that is not touched. -#}
-{%- macro _last_kept_baselines() -%}
+{%- macro last_kept_baselines() -%}
     select kept.*
 
     from {{ this }} as kept

@@ -1,4 +1,8 @@
-{#- Grain: one row per job whose platform summary disagrees with the job's own calls. -#}
+{#-
+    Grain: one row per job whose platform summary disagrees with the job's own calls. Its tests look at those of
+    touched days.
+-#}
+{{ config(replaced={'day': local_date('created_at')}) }}
 select
     job_id,
     team_id,

@@ -1,4 +1,7 @@
-{#- Grain: one row per ledger row and rule that it breaks. -#}
+{#-
+    Grain: one row per ledger row and rule that it breaks. Its tests look at those whose rows were walked again.
+-#}
+{{ config(replaced={'ledger': 'created_at'}) }}
 with
 
 breaks as (

@@ -1,6 +1,6 @@
 {#-
-    Grain: one row per kind of review, scope, metric and comparable period, numbered from
-    1 in their order; is_changed: a known change makes it the first of a new baseline.
+    Grain: one row per kind of review, scope, metric and comparable period; is_changed: a
+    known change makes it the first of a new baseline.
 -#}
 with
 
@@ -44,10 +44,6 @@ final as (
         comparable.metric,
         comparable.period_start_date,
         cast(comparable.period_end_date - interval '1 day' as date) as period_last_date,
-        cast(row_number() over (
-            partition by {{ review_keys('comparable') }}, comparable.metric
-            order by comparable.period_start_date
-        ) as integer) as point_number,
         case when comparable.is_judged then comparable.metric_value end as metric_value,
         changed.period_start_date is not null as is_changed
 

@@ -5,6 +5,7 @@
     The first periods set trial limits, then lock them; from then on they stand still,
     whatever comes, until a run on one side of the mean or a known change begins a new
     baseline at its first period. A period without a judged value sets nothing.
+    Periods are numbered from 1 in their order.
 
     Kept: a night walks on from the last period that ended before the touched days.
 -#}
@@ -15,15 +16,23 @@
 {%- set run_at = review_rule('run_periods') -%}
 with recursive
 
+{% if is_partial() -%}
+kept as (
+
+    {{ last_kept_baselines() }}
+
+),
+
+{% endif -%}
 points as (
 
-    select * from {{ ref('int_baseline_points') }}
+    {{ numbered_points(ref('int_baseline_points'), 'kept') }}
 
 ),
 
 starts as (
 
-    {{ baseline_starts('points') }}
+    {{ baseline_starts('points', 'kept') }}
 
 ),
 

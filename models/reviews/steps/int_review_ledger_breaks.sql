@@ -16,7 +16,7 @@ breaks as (
         {{ period_start('transaction_date', period_type) }} as period_start_date,
         count(*) as break_count
 
-    from {{ ref('audit_ledger') }}
+    from {{ ref('int_broken_ledger_rows') }}
     group by {{ period_start('transaction_date', period_type) }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}

@@ -12,6 +12,7 @@ from {{ ref('fct_credit_transactions') }} as ledger_rows
 left join {{ ref('audit_ledger') }} as breaks
     on
         ledger_rows.transaction_id = breaks.transaction_id
+        and {{ is_touched('breaks.created_at', 'ledger') }}
         and breaks.break_type = 'arithmetic'
 
 where

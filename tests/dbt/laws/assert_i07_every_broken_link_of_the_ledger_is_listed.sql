@@ -31,6 +31,7 @@ from linked
 left join {{ ref('audit_ledger') }} as breaks
     on
         linked.transaction_id = breaks.transaction_id
+        and {{ is_touched('breaks.created_at', 'ledger') }}
         and breaks.break_type in ('fork', 'gap', 'reordered')
 
 where

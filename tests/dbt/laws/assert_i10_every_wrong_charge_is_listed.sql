@@ -60,6 +60,7 @@ left join charged_again
 left join {{ ref('audit_ledger') }} as breaks
     on
         deductions.transaction_id = breaks.transaction_id
+        and {{ is_touched('breaks.created_at', 'ledger') }}
         and (breaks.break_type = 'double_deduction' or breaks.break_type like 'deduction_for_%')
 
 where
