@@ -38,6 +38,11 @@ def prepare(connection: DuckDBPyConnection) -> None:
             _mark_all(connection, table)
 
 
+def marks_tables() -> list[str]:
+    """The tables of all marks, as SQL names them: a landing with new rows looks through them whole."""
+    return [f"raw.{table.name}_marks" for table in DAY_TABLES]
+
+
 def add(connection: DuckDBPyConnection, table: Table, keys: str) -> None:
     """Mark the keys of a relation, which has them as `row_key`."""
     connection.execute(

@@ -30,6 +30,7 @@ from flows.landing_scope import DayRange, Scope, SourceKind, scope_of
 from flows.landing_store import LandingBusy, scalar
 from flows.machine import engine_memory_mb
 from flows.progress import Advance, Progress
+from flows.read_ahead import read_ahead
 from flows.source_location import PostgresUrl, SourceLocation
 from flows.source_schema import ACTIVITY_TABLES, DAY_TABLES, JOBS, TABLES, Table
 
@@ -269,6 +270,8 @@ def _land_files(folder: Path, request: _Request) -> LandReport:
             memory = engine_memory_mb(request.memory_mb, is_partial=False)
             connection.execute(f"set memory_limit = '{memory}MB'")
         source.find_changes(connection, scope)
+        if source.work:
+            read_ahead(connection, request.landing_path, key_marks.marks_tables())
         with request.progress.stage("land", source.work) as advance:
             compared = _take_what_changed(connection, source, scope, request, advance)
         return _finish(connection, request, scope, "folder", compared, (), source.bytes_read)
@@ -352,6 +355,7 @@ def _land_postgres(location: PostgresUrl, request: _Request) -> LandReport:
         landing_postgres.staging(request.landing_path) as stage,
     ):
         scope = request.begin(connection, "postgresql")
+        read_ahead(connection, request.landing_path, key_marks.marks_tables())
         landed_files.forget_files(connection)
         compared = _copy_what_differs(connection, source, scope, stage, advance)
 
