@@ -21,10 +21,28 @@ def read_ahead(connection: DuckDBPyConnection, path: Path, tables: Iterable[str]
 
     `path` is the file that the connection has open, `tables` are named as in SQL.
     """
-    if not hasattr(os, "posix_fadvise"):
+    file = _held_open(path)
+    if file is None:
         return
     wanted = list(_ranges(connection, tables))
-    Thread(target=_advise, args=(path, wanted), name="read-ahead", daemon=True).start()
+    Thread(target=_advise, args=(file, wanted), name="read-ahead", daemon=True).start()
+
+
+def _held_open(path: Path) -> int | None:
+    """The descriptor by which DuckDB has the file open; None where it cannot be found (only Linux tells).
+
+    Opened once more and closed, the file would lose DuckDB's lock, which is the process's on the file.
+    """
+    if not hasattr(os, "posix_fadvise"):
+        return None
+    with suppress(OSError):
+        wanted = path.stat()
+        for name in os.listdir("/proc/self/fd"):
+            # one that is being listed is closed by now
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(int(name)), wanted):
+                    return int(name)
+    return None
 
 
 def _ranges(connection: DuckDBPyConnection, tables: Iterable[str]) -> Iterator[tuple[int, int]]:
@@ -49,7 +67,7 @@ def _ranges(connection: DuckDBPyConnection, tables: Iterable[str]) -> Iterator[t
         ).fetchall()
 
 
-def _advise(path: Path, ranges: Iterable[tuple[int, int]]) -> None:
-    with suppress(OSError), path.open("rb") as file:
+def _advise(file: int, ranges: Iterable[tuple[int, int]]) -> None:
+    with suppress(OSError):
         for offset, length in ranges:
-            os.posix_fadvise(file.fileno(), offset, length, os.POSIX_FADV_WILLNEED)
+            os.posix_fadvise(file, offset, length, os.POSIX_FADV_WILLNEED)

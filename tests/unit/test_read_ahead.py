@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,10 +68,30 @@ def test_what_is_empty_or_cannot_be_read_ahead_is_let_be(
     with duckdb.connect(str(path)) as connection:
         connection.execute("create table empty (row_key varchar)")
         read_ahead(connection, path, ["empty"])
-        assert advised == []
         connection.execute("insert into empty select gen_random_uuid() from range(1000); checkpoint")
         read_ahead(connection, tmp_path / "gone.duckdb", ["empty"])
-        assert advised == []
+        (tmp_path / "another.duckdb").touch()
+        read_ahead(connection, tmp_path / "another.duckdb", ["empty"])
         monkeypatch.delattr(os, "posix_fadvise")
         read_ahead(connection, path, ["empty"])
-        assert advised == []
+    assert advised == []
+
+
+def test_a_file_that_is_read_ahead_stays_locked(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table marks as select hash(n) as mark from range(50000) as t (n)")
+        connection.execute("checkpoint")
+        read_ahead(connection, path, ["marks"])
+        for thread in threading.enumerate():
+            if thread.name == "read-ahead":
+                thread.join(timeout=60)
+        other = subprocess.run(
+            [sys.executable, "-c", "import duckdb, sys; duckdb.connect(sys.argv[1])", str(path)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert other.returncode != 0
+    assert "lock" in other.stderr
