@@ -6,6 +6,7 @@ their version, and the one way to write: a transaction that no other writer shar
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -46,6 +47,8 @@ from flows.ops_probes import ProbeTables
 from flows.redaction import redact
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flows.settings import Settings
 
 SCHEMA = "ops"
@@ -218,12 +221,23 @@ def open_ops_store(settings: Settings) -> OpsStore:
     return store
 
 
+def _create_if_missing(path: Path) -> None:
+    """Make the file before SQLite does, with the rights that its log files take over: it may hold addresses.
+
+    One that is there is not opened: closed again, it would lose the locks that this process has on it.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
+
+
 def _sqlite_store(settings: Settings) -> OpsStore:
     path = settings.ops_path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # before SQLite does, with the rights that its log files then take over: it may come to hold addresses
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        _create_if_missing(path)
     except OSError as error:
         raise AlmanacError(
             f"The data folder {path.parent} cannot be written: {error.strerror}. "
